@@ -1,0 +1,57 @@
+"""A problem, a recording of a model's answers to it, and the judge of an answer.
+
+These values know nothing of where they were read from.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from dynasor.answers.equivalence import normal_form
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One item of a data set.
+
+    Attributes:
+        id: unique within its set.
+        question: the text put into the prompt.
+        gold: the right answer, or None where it is not known.
+        verdicts: for recorded problems, how right each recorded answer is: the share, in [0, 1], of its samples that
+            were judged right when it was recorded. It is then the judge, in place of `gold`.
+    """
+
+    id: str
+    question: str
+    gold: str | None = None
+    verdicts: Mapping[str, float] | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recorded completion: its extracted answer (None: there was none) and its generated tokens."""
+
+    answer: str | None
+    tokens: int
+    text: str = ""
+    mean_logprob: float | None = None
+    reward: float | None = None
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """The samples that one model drew for one problem, in exchangeable order."""
+
+    problem: Problem
+    samples: tuple[Sample, ...]
+
+
+Judge = Callable[[Problem, str | None], float | None]
+"""(problem, answer) -> how right the answer is, in [0, 1]; None where nobody can tell."""
+
+
+def judge(problem: Problem, answer: str | None) -> float | None:
+    """Judge by the recorded verdicts where there are some, else by equality with the right answer."""
+    if problem.verdicts is not None:
+        return 0.0 if answer is None else problem.verdicts.get(answer, 0.0)
+    if problem.gold is None:
+        return None
+    return float(answer is not None and normal_form(answer) == normal_form(problem.gold))
