@@ -22,7 +22,7 @@ class Engine(Protocol):
     """
 
     async def check(self) -> None:
-        """Raise a `UsageError` or `EngineError` where the engine cannot work at all; called once, before any request."""
+        """Raise a `UsageError` or `EngineError` where the engine cannot work at all; called once, first."""
         ...
 
     def submit(self, request: Request) -> None:
