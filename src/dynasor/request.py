@@ -87,3 +87,13 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recorded: Recorded | None = None
     error: str | None = None
     retryable: bool = False
+
+
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recorded completion: its extracted answer (None: there was none) and its generated tokens."""
+
+    answer: str | None
+    tokens: int
+    text: str = ""
+    mean_logprob: float | None = None
+    reward: float | None = None

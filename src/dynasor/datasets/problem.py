@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from dynasor.answers.equivalence import normal_form
+from dynasor.request import Sample
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -25,16 +26,6 @@ class Problem(msgspec.Struct, frozen=True):
     question: str
     gold: str | None = None
     verdicts: Mapping[str, float] | None = None
-
-
-class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One recorded completion: its extracted answer (None: there was none) and its generated tokens."""
-
-    answer: str | None
-    tokens: int
-    text: str = ""
-    mean_logprob: float | None = None
-    reward: float | None = None
 
 
 class Recording(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ class Engine(Protocol):
         """Start a request."""
         ...
 
-    def cancel(self, id: RequestId) -> None:  # noqa: A002
+    def cancel(self, id: RequestId) -> None:
         """Abort a request."""
         ...
 

@@ -1,0 +1,1 @@
+"""Experiments and reports: the paper's tables and figures, and ours."""

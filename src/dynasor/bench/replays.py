@@ -1,0 +1,156 @@
+"""Policies side by side on one recording: every policy on every problem, under many seeded orders of its samples.
+
+Everything runs through the sessions and allocators that serve live runs. Problems are the independent units: what the
+orders of one problem's samples give is averaged before anything is resampled.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dynasor.allocation.allocator import Allocator, InFlight, InRounds
+from dynasor.allocation.baselines import Even
+from dynasor.allocation.progress import Policy
+from dynasor.answers.grouping import ByText
+from dynasor.answers.voting import Ballot
+from dynasor.bench.resampling import resampled_ratios
+from dynasor.datasets.problem import Problem, Recording, judge
+from dynasor.engines.recorded import RecordedEngine
+from dynasor.metrics.intervals import Estimate
+from dynasor.programs.program import Setup
+from dynasor.programs.self_consistency import SelfConsistency
+from dynasor.programs.session import Session
+from dynasor.runtime.drive import drive
+
+EVEN, ORACLE = "even", "oracle"
+
+PolicyOf = Callable[[str], Policy]
+"""The policy of a problem, by its id: most are the same for all, but a fitted one must not see its own fold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A policy under a name, in rounds or in flight."""
+
+    name: str
+    policy_of: PolicyOf
+    in_flight: bool = False
+
+    def allocator(self, problem: str) -> Allocator:
+        """A fresh allocator for one program."""
+        return (InFlight if self.in_flight else InRounds)(self.policy_of(problem))
+
+
+@dataclass(slots=True)
+class Columns:
+    """Per problem, summed over the orders."""
+
+    correct: list[float] = field(default_factory=list)
+    tokens: list[float] = field(default_factory=list)
+    flips: list[float] = field(default_factory=list)
+    branches: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One policy at one cap.
+
+    Attributes:
+        saved: the share of even allocation's tokens that it did not take.
+        accuracy_difference: against even allocation, in shares of 1.
+        flipped: the share of (problem, order) pairs with an answer other than even allocation's.
+        lossless: whether there is none.
+    """
+
+    name: str
+    cap: int
+    problems: int
+    orders: int
+    tokens: Estimate
+    branches: float
+    accuracy: Estimate
+    saved: Estimate
+    accuracy_difference: Estimate
+    flipped: Estimate
+    lossless: bool
+
+
+def compare_policies(
+    recordings: Sequence[Recording], contenders: Sequence[Contender], *, cap: int, orders: int
+) -> list[Row]:
+    """Run every contender on every problem under `orders` orders, beside even allocation and the oracle."""
+    samples = {recording.problem.id: recording.samples for recording in recordings}
+    engines = [RecordedEngine(samples, seed=seed) for seed in range(orders)]
+    table = {name: Columns() for name in (EVEN, *(contender.name for contender in contenders), ORACLE)}
+    for recording in recordings:
+        for columns in table.values():
+            for column in (columns.correct, columns.tokens, columns.flips, columns.branches):
+                column.append(0.0)
+        for engine in engines:
+            _run_problem(recording, engine, contenders, table, cap)
+    return [_row(name, columns, table[EVEN], cap, orders) for name, columns in table.items()]
+
+
+def oracle_branches(votes: Sequence[str | None]) -> int:
+    """The fewest branches after which the majority is that of all of them: what a prophet would draw (at least 1)."""
+    whole, part = Ballot(ByText()), Ballot(ByText())
+    for branch, vote in enumerate(votes):
+        whole.cast(branch, vote)
+    for branch, vote in enumerate(votes):
+        part.cast(branch, vote)
+        if part.majority == whole.majority:
+            return branch + 1
+    return len(votes)
+
+
+def _run_problem(
+    recording: Recording,
+    engine: RecordedEngine,
+    contenders: Sequence[Contender],
+    table: Mapping[str, Columns],
+    cap: int,
+) -> None:
+    problem, setup = recording.problem, Setup(cap=cap, grouping=ByText)
+    even = drive(Session(SelfConsistency(problem, setup), InRounds(Even())), engine)
+    _add(table[EVEN], problem, even.answer, even.answer, even.tokens, even.knob)
+    for contender in contenders:
+        session = Session(SelfConsistency(problem, setup), contender.allocator(problem.id))
+        outcome = drive(session, engine)
+        _add(table[contender.name], problem, outcome.answer, even.answer, outcome.tokens, outcome.knob)
+    drawn = [recording.samples[place] for place in engine.order(problem.id)[:cap]]
+    count = oracle_branches([sample.answer for sample in drawn])
+    _add(table[ORACLE], problem, even.answer, even.answer, sum(sample.tokens for sample in drawn[:count]), count)
+
+
+def _add(columns: Columns, problem: Problem, answer: str | None, even: str | None, tokens: int, branches: int) -> None:
+    columns.correct[-1] += judge(problem, answer) or 0.0
+    columns.tokens[-1] += tokens
+    columns.flips[-1] += answer != even
+    columns.branches[-1] += branches
+
+
+def _row(name: str, columns: Columns, even: Columns, cap: int, orders: int) -> Row:
+    ones = [float(orders)] * len(columns.tokens)
+    difference = [own - other for own, other in zip(columns.correct, even.correct, strict=True)]
+    figures = resampled_ratios(
+        {
+            "accuracy": (columns.correct, ones),
+            "tokens": (columns.tokens, ones),
+            "spent": (columns.tokens, even.tokens),
+            "difference": (difference, ones),
+            "flipped": (columns.flips, ones),
+        }
+    )
+    spent = figures["spent"]
+    return Row(
+        name=name,
+        cap=cap,
+        problems=len(ones),
+        orders=orders,
+        tokens=figures["tokens"],
+        branches=sum(columns.branches) / sum(ones),
+        accuracy=figures["accuracy"],
+        saved=Estimate(1 - spent.value, 1 - spent.high, 1 - spent.low),
+        accuracy_difference=figures["difference"],
+        flipped=figures["flipped"],
+        lossless=not any(columns.flips),
+    )

@@ -1,0 +1,78 @@
+"""`dynasor bench`: the committed results, regenerated."""
+
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import track
+
+from dynasor.bench.policy_study import CAPS, ORDERS, StudyPlan, run_study
+from dynasor.bench.policy_tables import write_study
+from dynasor.bench.provenance import provenance
+from dynasor.bench.runner_speed import SIZES, Measured, measure, measure_in_process
+from dynasor.errors import UsageError
+from dynasor.wiring import make_policy
+
+
+@click.group(short_help="Regenerate the committed results.")
+def bench() -> None:
+    """Regenerate the committed results; each command says where it writes."""
+
+
+@bench.command()
+@click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--caps", default=",".join(map(str, CAPS)), show_default=True, help="Resource caps.")
+@click.option("--orders", default=ORDERS, show_default=True, help="Seeded orders of every problem's samples.")
+@click.option("--workers", default=2, show_default=True, help="Processes.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/policies"), show_default=True)
+def policies(traces: tuple[Path, ...], caps: str, orders: int, workers: int, out: Path) -> None:
+    """Compare the allocation policies on TRACES: accuracy and tokens, with intervals.
+
+    \b
+    Example:
+      dynasor bench policies ../shared/data/traces/*.jsonl.zst
+    """  # noqa: D301
+    for trace in traces:
+        if not trace.is_file():
+            raise UsageError(f"no such file: {trace}")
+    plan = StudyPlan(traces, _numbers("caps", caps), orders, workers)
+    console = Console(stderr=True)
+    studies = list(track(run_study(plan), "replaying", total=len(traces), console=console))
+    write_study(studies, provenance(seeds=f"0 to {orders - 1}"), out)
+    click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
+
+
+@bench.command()
+@click.option("--sizes", default=",".join(map(str, SIZES)), show_default=True, help="Numbers of problems.")
+@click.option("--policy", default="static:threshold=0.7,detect_at=5", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/runner.jsonl"), show_default=True)
+@click.option("--one", type=int, hidden=True, help="Measure one size in this process and print it.")
+def runner(sizes: str, policy: str, out: Path, one: int | None) -> None:
+    """Measure what the batch runner costs by itself, with an engine that answers at once."""
+    if one is not None:
+        click.echo(msgspec.json.encode(measure_in_process(one, make_policy(policy)[0])))
+        return
+    found = [measure(size, policy) for size in _numbers("sizes", sizes)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lines = [provenance(policy=policy), *found]
+    out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    for measured in found:
+        click.echo(_told(measured))
+
+
+def _told(measured: Measured) -> str:
+    return (
+        f"{measured.problems:>9,} problems, {measured.branches:>9,} branches:"
+        f" {measured.programs_per_s:>8,.0f} programs/s,"
+        f" {measured.us_per_branch:5.1f} us a branch, peak {measured.peak_mib:.0f} MiB"
+    )
+
+
+def _numbers(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as fault:
+        raise UsageError(
+            f"--{name} is '{text}'; write whole numbers with commas between them, such as 5,10,20"
+        ) from fault

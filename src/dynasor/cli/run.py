@@ -1,0 +1,171 @@
+"""`dynasor run`: one batch, live or replayed."""
+
+import asyncio
+import signal
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dynasor.cli.live import Display
+from dynasor.cli.tables import print_run
+from dynasor.datasets.problem_sets import Columns
+from dynasor.engines.endpoint import Endpoint
+from dynasor.errors import UsageError
+from dynasor.launch.launch import Launch, prepare
+from dynasor.launch.options import DEFAULT_POLICY, GROUPINGS, RunOptions
+from dynasor.programs.prompt import STEP_BY_STEP
+from dynasor.request import Sampling
+
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+UNFINISHED = 1
+
+
+@click.command(short_help="Answer a set of problems.")
+@click.argument("problems", required=False)
+@click.option(
+    "--trace", metavar="FILE|RUN|svamp", help="Replay a recording: samples, a run, or the shipped one."
+)
+@click.option("--endpoint", metavar="URL", help="An OpenAI-compatible server, such as http://localhost:8000/v1.")
+@click.option("--model", help="The model to ask for; may be left out where the server has just one.")
+@click.option("--api", type=click.Choice(["auto", "chat", "completions"]), default="chat", show_default=True)
+@click.option("--stream/--no-stream", default=True, help="Streaming tells what a cut branch cost.", show_default=True)
+@click.option("--api-key-variable", default="OPENAI_API_KEY", show_default=True, help="Where the API key is read from.")
+@click.option("--concurrency", default=64, show_default=True, help="Requests at the server at a time.")
+@click.option("--algorithm", default="sc", show_default=True, help="sc, best-of-n, or a plug-in's name.")
+@click.option("--program", metavar="FILE.py:CLASS", help="Run an algorithm of your own, in place of --algorithm.")
+@click.option("--policy", default=DEFAULT_POLICY, show_default=True, help="How much each program gets; see below.")
+@click.option("--in-flight", is_flag=True, help="Start all branches at once, and cut those that are not needed.")
+@click.option("--cap", default=20, show_default=True, help="The resource cap: the most branches of one program.")
+@click.option("--signal", "signal_name", default="entropy", show_default=True, help="entropy, length or logprob.")
+@click.option("--extract", default="auto", show_default=True, help="How an answer is read from a text.")
+@click.option("--grouping", type=click.Choice(GROUPINGS), default="auto", show_default=True)
+@click.option("--scorer", default="reward", show_default=True, help="For best-of-n: reward, logprob or brevity.")
+@click.option("--temperature", default=0.7, show_default=True)
+@click.option("--top-p", default=1.0, show_default=True)
+@click.option("--max-tokens", default=1024, show_default=True, help="The most tokens of one branch.")
+@click.option("--stop", multiple=True, help="A string that ends a branch; may be given several times.")
+@click.option("--logprobs", is_flag=True, help="Ask for log-probabilities.")
+@click.option("--prompt-file", type=click.Path(path_type=Path), help="A template with the field {question}.")
+@click.option("--system", default="", help="The system's turn.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--seed-requests", is_flag=True, help="Send a seed with every request. Some engines fail on it.")
+@click.option(
+    "--format", "format_name", default="auto", show_default=True, help="gsm8k, math, asdiv, ..."
+)
+@click.option("--question-column", help="The column that holds the question.")
+@click.option("--answer-column", help="The column that holds the right answer.")
+@click.option("--id-column", help="The column that holds the id.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only so many problems.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over so many problems first.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The run's directory; else named after its settings."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and nothing else.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def run(**given: Any) -> None:
+    """Answer PROBLEMS (JSONL, CSV, Parquet, or hf:OWNER/NAME:SPLIT) with reasoning programs.
+
+    The same command run again goes on where it was left: no finished branch is paid for twice.
+
+    \b
+    Examples:
+      dynasor run --trace svamp --cap 30
+      dynasor run gsm8k.jsonl --endpoint http://localhost:8000/v1
+      dynasor run gsm8k.jsonl --endpoint http://localhost:8000/v1 --in-flight
+      dynasor run q.csv --question-column text --answer-column label --endpoint ...
+      dynasor run --trace runs/even --policy beta       (replay a run's own branches)
+      dynasor run --trace svamp --program my_file.py:MyProgram
+
+    \b
+    Policies (join several with +; the first to stop stops):
+      even                                 everybody gets the cap
+      static:threshold=0.7,detect_at=5     judge certaindex once, as the paper does
+      stepped:threshold=0.7,detect_at=5,step=5    judge it again and again
+      decided                              stop when the vote can no longer change
+      windows:window=5                     stop when a whole window agrees (ESC)
+      beta:confidence=0.95                 stop when the leader likely leads for good
+      length:tokens=300,detect_at=5        short answers are taken for easy questions
+    """  # noqa: D301
+    options = _options(given)
+    display = Display(quiet=given["quiet"] or given["as_json"])
+    launch, cut = asyncio.run(_run(options, display))
+    print_run(launch.batch.tally, launch.directory, as_json=given["as_json"])
+    _leave(launch, cut=cut)
+
+
+async def _run(options: RunOptions, display: Display) -> tuple[Launch, bool]:
+    launch = await prepare(options)
+    display.begin(launch)
+    task = asyncio.ensure_future(launch.run())
+    _listen(launch, task, display)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return launch, True
+    finally:
+        display.end()
+    return launch, False
+
+
+def _listen(launch: Launch, task: "asyncio.Future[Any]", display: Display) -> None:
+    """Stop gently when asked once, and at once when asked again."""
+
+    def stop() -> None:
+        if launch.batch.interrupted:
+            task.cancel()
+        else:
+            launch.batch.interrupt()
+            display.say(
+                f"stopping: {launch.batch.request_count} requests in flight land first; again to cut them"
+            )
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop)
+
+
+def _leave(launch: Launch, *, cut: bool) -> None:
+    done, batch = launch.batch.tally.finished, launch.batch
+    resume = f"{done} of {launch.problem_count} problems are done; the same command goes on from here"
+    if done >= launch.problem_count:
+        return
+    if batch.interrupted or cut:
+        click.echo(f"dynasor: stopped. {resume}", err=True)
+        raise SystemExit(INTERRUPTED)
+    fault = next(iter(batch.stalled.values()), "no reason given")
+    click.echo(f"dynasor: {len(batch.stalled)} problems are unfinished ({fault}). {resume}", err=True)
+    raise SystemExit(UNFINISHED)
+
+
+def _options(given: dict[str, Any]) -> RunOptions:
+    named = {field.name for field in fields(RunOptions)} & given.keys() - {"endpoint"}
+    return RunOptions(
+        **{name: given[name] for name in named}
+        | {"algorithm": given["program"] or given["algorithm"]}
+        | {"signal": given["signal_name"], "format": given["format_name"], "seeded_requests": given["seed_requests"]},
+        endpoint=_endpoint(given) if given["endpoint"] else None,
+        columns=Columns(given["question_column"], given["answer_column"], given["id_column"]),
+        sampling=Sampling(**{name: given[name] for name in Sampling.__struct_fields__}),
+        prompt=_read(given["prompt_file"]) if given["prompt_file"] else STEP_BY_STEP,
+    )
+
+
+def _endpoint(given: dict[str, Any]) -> Endpoint:
+    return Endpoint(
+        given["endpoint"],
+        given["model"],
+        api=given["api"],
+        stream=given["stream"],
+        api_key_variable=given["api_key_variable"],
+        max_connections=given["concurrency"],
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise UsageError(f"cannot read the prompt file {path}: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise UsageError(f"the prompt file {path} is not UTF-8 text") from fault

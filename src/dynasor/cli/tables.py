@@ -1,0 +1,94 @@
+"""Tables on a terminal: a comparison of runs, and the result of one. They say everything without colour."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dynasor.bench.comparison import Comparison
+from dynasor.bench.rows import Row
+from dynasor.bench.wording import NOTHING, amount, count, notes, percent, points, saved, shares
+from dynasor.runtime.tally import RunTally
+
+__all__ = ["amount", "broken", "comparison_table", "count", "percent", "points", "print_comparison", "print_run"]
+
+_FIGURES_WIDTH = 58  # of all columns but the first
+_NARROWEST_LABEL = 16
+_PIECE = re.compile(r"[^ ,:+]*[ ,:+]|[^ ,:+]+")
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the table, as wide as the terminal allows, and what must be known to read it."""
+    console = Console(highlight=False, markup=False)
+    console.print(comparison_table(comparison, console.width))
+    for note in notes(comparison):
+        console.print(note)
+
+
+def comparison_table(comparison: Comparison, width: int = 80) -> Table:
+    """A row for each run, two lines each: figures, and their intervals."""
+    table = Table(box=box.SIMPLE_HEAD, leading=1, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    table.add_column("run")
+    for heading in ("accuracy", "tokens per\nproblem", "saved", "gained,\npoints", "answers\nchanged"):
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    for row in comparison.rows:
+        table.add_row(*map(Text, _cells(row, max(_NARROWEST_LABEL, width - _FIGURES_WIDTH))))
+    return table
+
+
+def broken(label: str, width: int) -> str:
+    """A label in lines of at most `width` where it has a comma, a colon, a plus or a space to be broken after."""
+    lines = [""]
+    for piece in _PIECE.findall(label):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def print_run(tally: RunTally, directory: Path, *, as_json: bool) -> None:
+    """Print the result of one run: a few lines, or its summary as JSON and nothing else."""
+    if as_json:
+        click.echo(json.dumps(tally.summary(), indent=2))
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(f"{directory}: {count(tally.finished)} problems")
+    console.print(_run_table(tally))
+
+
+def _run_table(tally: RunTally) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2), pad_edge=False)
+    saving = percent(tally.saving.estimate())
+    kind = "recorded" if tally.even_recorded else "estimated"
+    for name, figures in (
+        ("accuracy", percent(tally.accuracy)),
+        ("tokens", count(tally.saving.spent)),
+        ("tokens per problem", amount(tally.tokens.estimate())),
+        ("tokens saved", saving if saving == NOTHING else f"{saving} against even allocation ({kind})"),
+        ("branches per problem", amount(tally.knob.estimate())),
+        ("stopped by", shares({reason: number / tally.finished for reason, number in tally.stops.most_common()})),
+    ):
+        table.add_row(Text(name), Text(figures or NOTHING))
+    return table
+
+
+def _cells(row: Row, label_width: int) -> list[str]:
+    changed = percent(row.changed).partition(" [")[0]
+    return [
+        broken(row.label, label_width),
+        _stacked(percent(row.accuracy)),
+        count(row.tokens.value),
+        _stacked(saved(row)),
+        _stacked(points(row.gained)),
+        changed,
+    ]
+
+
+def _stacked(figures: str) -> str:
+    """The interval under its figure."""
+    return figures.replace(" [", "\n[")

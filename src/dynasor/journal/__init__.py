@@ -1,0 +1,1 @@
+"""What happened, in order, on disk: the one source of every result, table, figure and resume."""

@@ -1,0 +1,61 @@
+"""The records of a journal. Each is one line of JSON with its kind and the version of its layout."""
+
+import msgspec
+
+from dynasor.request import Completion
+
+VERSION = 1
+
+Setting = str | int | float | bool | None
+
+
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="run"):
+    """The first record: what was asked for.
+
+    Attributes:
+        settings: whatever changes an answer; a run is resumed only under the same.
+        circumstances: whatever does not: date, package version, machine, endpoint, the command.
+    """
+
+    v: int = VERSION
+    settings: dict[str, Setting]
+    circumstances: dict[str, Setting]
+
+
+class Landed(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="landed"):
+    """A request has ended; `answer` is what its program read from it, None for none."""
+
+    v: int = VERSION
+    answer: str | None
+    completion: Completion
+
+
+class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="finished"):
+    """A program has answered; what it cost, and how right it was where that is known.
+
+    Attributes:
+        correct: in [0, 1]; None where there is no right answer to judge by.
+        even_tokens: what even allocation at the same cap takes: recorded, or estimated from this program's branches.
+        even_recorded: which of the two.
+        latency_s: from the program's start to its answer, in seconds of the engine that ran it.
+    """
+
+    v: int = VERSION
+    program: str
+    question: str
+    gold: str | None
+    answer: str | None
+    correct: float | None
+    certaindex: float
+    knob: int
+    tokens: int
+    stopped_by: str
+    even_tokens: float
+    even_recorded: bool = False
+    cut_tokens: int = 0
+    cut_count: int = 0
+    failed_count: int = 0
+    latency_s: float = 0.0
+
+
+Record = RunStarted | Landed | ProgramFinished

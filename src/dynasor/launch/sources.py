@@ -1,0 +1,101 @@
+"""Where the problems of a run come from, and who answers them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynasor.datasets.problem import Problem
+from dynasor.datasets.problem_sets import problem_set
+from dynasor.datasets.recordings import read_recordings
+from dynasor.engines.engine import Engine
+from dynasor.engines.openai_http import OpenAIEngine
+from dynasor.engines.recorded import RecordedEngine
+from dynasor.errors import UsageError
+from dynasor.journal.records import Setting
+from dynasor.launch.options import RunOptions
+from dynasor.request import Sample
+from dynasor.runtime.dispatcher import Limits
+
+UNBOUNDED = 1 << 30  # a recording has no server to protect, and its time stands still while a gang waits
+
+
+@dataclass(slots=True)
+class Source:
+    """Problems with somebody to answer them.
+
+    Attributes:
+        count: how many problems.
+        settings: what identifies them in a journal.
+        even_tokens: what even allocation takes for a problem, where that is recorded.
+        merged_spellings: equal answers are spelt equally.
+    """
+
+    name: str
+    problems: Iterable[Problem]
+    count: int
+    engine: Engine
+    settings: dict[str, Setting]
+    limits: Limits
+    even_tokens: Callable[[str], float] | None = None
+    merged_spellings: bool = False
+
+
+def recorded_source(options: RunOptions) -> Source:
+    """A recording: it brings both.
+
+    Raises:
+        UsageError: where it cannot be read, or has fewer samples than the cap.
+    """
+    if options.problems or options.endpoint:
+        raise UsageError("a trace brings its problems and its answers; give either --trace, or problems and --endpoint")
+    assert options.trace is not None  # noqa: S101  (for the type checker)
+    recordings = read_recordings(options.trace)
+    chosen = list(recordings)[options.offset :][: options.limit]
+    if not chosen:
+        raise UsageError(f"{options.trace} has no problems after the first {options.offset}; lower --offset")
+    samples: Mapping[str, tuple[Sample, ...]] = {recording.problem.id: recording.samples for recording in chosen}
+    for problem, drawn in samples.items():
+        if len(drawn) < options.cap:
+            raise UsageError(
+                f"the cap is {options.cap}, and {options.trace} has {len(drawn)} samples for problem '{problem}';"
+                " lower the cap"
+            )
+    engine = RecordedEngine(samples, seed=options.seed)
+    return Source(
+        recordings.name,
+        [recording.problem for recording in chosen],
+        len(chosen),
+        engine,
+        {"trace": recordings.name, "digest": recordings.digest()},
+        Limits(requests=UNBOUNDED),
+        lambda problem: engine.even_tokens(problem, options.cap),
+        merged_spellings=not Path(options.trace).is_dir(),
+    )
+
+
+def live_source(options: RunOptions) -> Source:
+    """A set of problems and a server.
+
+    Raises:
+        UsageError: where either is missing, or a row is malformed.
+    """
+    if options.problems is None:
+        raise UsageError("nothing to run: give a file of problems and an endpoint, or a trace (try --trace svamp)")
+    if options.endpoint is None:
+        raise UsageError("problems need somebody to answer them: give --endpoint http://HOST:PORT/v1, or a trace")
+    if options.concurrency < 1:
+        raise UsageError(f"the concurrency is {options.concurrency}; it must be at least 1")
+    problems = problem_set(
+        options.problems, format=options.format, columns=options.columns, limit=options.limit, offset=options.offset
+    )
+    count = sum(
+        1 for _ in problems
+    )  # reads every row once, so that a malformed one is found before anything is paid for
+    return Source(
+        problems.name,
+        problems,
+        count,
+        OpenAIEngine(options.endpoint),
+        {"problems": problems.name, "digest": problems.digest(), "api": options.endpoint.api},
+        Limits(requests=options.concurrency, programs=options.concurrency),
+    )

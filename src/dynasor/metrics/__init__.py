@@ -1,0 +1,1 @@
+"""Figures with their uncertainty. Knows numbers, not where they come from."""

@@ -1,0 +1,166 @@
+"""The Program interface (paper 5.1): what an algorithm implements, and what it yields.
+
+A program does no input or output. Its generator yields a claim ("may I turn the knob further?") and is sent how much
+it may, 0 for no more; or it yields a gang of requests and is sent the completions; in the end it returns its answer.
+It knows neither who answers its requests nor what decides its grants.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+from dynasor.allocation.progress import Progress
+from dynasor.answers.extract import EXTRACTORS, Extractor
+from dynasor.answers.grouping import ByNormalForm, Grouping
+from dynasor.answers.voting import Ballot
+from dynasor.certaindex.signal import Evidence, Signal, by_entropy
+from dynasor.datasets.problem import Problem
+from dynasor.programs.prompt import PromptTemplate
+from dynasor.request import Completion, Finish, ProgramId, Prompt, Request, RequestId, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """May I turn the knob further? Answered by how much: a whole number, 0 to make an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gang:
+    """Requests of one step, in flight together. `knob` is how far they turn the knob once all have landed."""
+
+    requests: tuple[Request, ...]
+    knob: int
+
+
+Execution = Generator[Claim | Gang, Any, str | None]
+"""What `Program.execute` is: it yields claims and gangs, and returns the answer, None if it has none."""
+
+Scorer = Callable[[Completion], float]
+"""How good a completion is; the higher the better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all programs of a run share.
+
+    Attributes:
+        cap: the resource cap, the most that a program's knob may be turned.
+        prompt: how a question becomes a prompt.
+        sampling: how branches are drawn.
+        extract: how an answer is read from a completion's text.
+        grouping: makes the grouping of one program's answers.
+        signal: how certaindex is read from the branches.
+        scorer: how good a completion is, for algorithms that choose by score.
+        seed: all random choices derive from it and the program's id.
+        seeded_requests: whether requests carry seeds, so that a server that honours them repeats itself.
+    """
+
+    cap: int
+    prompt: PromptTemplate = field(default_factory=PromptTemplate)
+    sampling: Sampling = field(default_factory=Sampling)
+    extract: Extractor = EXTRACTORS["auto"]
+    grouping: Callable[[], Grouping] = ByNormalForm
+    signal: Signal = by_entropy
+    scorer: Scorer | None = None
+    seed: int = 0
+    seeded_requests: bool = False
+
+
+class Program(ABC):
+    """One reasoning program answering one problem.
+
+    A subclass implements `execute`, and `update_certaindex` where the default, the setup's signal over the votes of
+    all branches, is not its notion of certainty.
+
+    Attributes:
+        problem: what is asked.
+        setup: what all programs of the run share.
+        knob: how far the knob has been turned; kept by the session.
+        certaindex: the latest reading, in [0, 1].
+        branches: the completions that have landed, in the order in which they did; cut and failed ones are not here.
+        evidence: running totals over the branches, with the ballot of their answers.
+        random: this program's own random stream.
+    """
+
+    def __init__(self, problem: Problem, setup: Setup) -> None:
+        self.problem = problem
+        self.setup = setup
+        self.knob = 0
+        self.certaindex = 0.0
+        self.branches: list[Completion] = []
+        self.evidence = Evidence(Ballot(setup.grouping()))
+        self._request_count = 0
+        self._random: Random | None = None
+
+    @property
+    def id(self) -> ProgramId:
+        """A program is known by the problem it answers."""
+        return ProgramId(self.problem.id)
+
+    @property
+    def random(self) -> Random:
+        """Made at first use: most programs need none, and seeding one costs more than a branch."""
+        if self._random is None:
+            self._random = Random(f"{self.setup.seed}/{self.id}")
+        return self._random
+
+    @abstractmethod
+    def execute(self) -> Execution:
+        """Run the algorithm: yield claims and gangs, return the answer."""
+
+    def update_certaindex(self) -> None:
+        """Read `certaindex` anew; called whenever a policy may ask for it."""
+        self.certaindex = self.setup.signal(self.evidence)
+
+    def land(self, completion: Completion) -> None:
+        """Take in one completion of the gang in flight: keep it and count its vote."""
+        self.branches.append(completion)
+        evidence = self.evidence
+        evidence.ballot.cast(completion.id.index, self.answer_of(completion))
+        evidence.tokens += completion.tokens or 0
+        evidence.finished += 1
+        if completion.mean_logprob is not None:
+            evidence.logprob_sum += completion.mean_logprob
+            evidence.logprob_count += 1
+
+    def answer_of(self, completion: Completion) -> str | None:
+        """The answer in a completion: the recorded one, else read from its text."""
+        if completion.recorded is not None:
+            return completion.recorded.answer
+        return self.setup.extract(completion.text) if completion.finish is not Finish.FAILED else None
+
+    def claim(self) -> Claim:
+        """Yield it to be told how much further the knob may be turned."""
+        return Claim()
+
+    def request(self, prompt: Prompt | None = None, sampling: Sampling | None = None) -> Request:
+        """A request of this program; the setup's prompt and sampling unless told otherwise."""
+        index = self._request_count
+        self._request_count += 1
+        return Request(
+            RequestId(self.id, index),
+            self.setup.prompt.fill(self.problem.question) if prompt is None else prompt,
+            self.setup.sampling if sampling is None else sampling,
+            _seed_of(self.setup.seed, self.id, index) if self.setup.seeded_requests else None,
+        )
+
+    def gang(self, requests: int | Iterable[Request], knob: int | None = None) -> Gang:
+        """Yield it to have requests answered together; a number asks the setup's prompt that many times."""
+        if isinstance(requests, int):
+            requests = [self.request() for _ in range(requests)]
+        requests = tuple(requests)
+        return Gang(requests, len(requests) if knob is None else knob)
+
+    def progress(self) -> Progress:
+        """What a policy may know."""
+        evidence = self.evidence
+        return Progress(self.knob, self.setup.cap, self.certaindex, evidence.tokens, evidence.ballot.votes())
+
+
+def _seed_of(seed: int, program: ProgramId, index: int) -> int:
+    """31 bits, because some servers take no more."""
+    digest = blake2b(f"{seed}/{program}/{index}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,175 @@
+"""Moves requests from sessions to an engine, and completions back.
+
+It starts requests in the order in which they were made and keeps at most so many in flight. It knows no policy, no
+problem and no journal; what happened is returned as events.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dynasor.clock import Clock
+from dynasor.engines.engine import Engine
+from dynasor.programs.program import Program
+from dynasor.programs.replay import replay
+from dynasor.programs.session import Cancel, Effect, Finished, Outcome, Session, Submit
+from dynasor.request import Completion, Finish, ProgramId, Request, RequestId
+
+
+@dataclass(frozen=True, slots=True)
+class BranchLanded:
+    """A request of a program has ended."""
+
+    program: Program
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEnded:
+    """A program has answered."""
+
+    program: Program
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramStalled:
+    """A program cannot go on because the engine let a request down; what has landed is kept for a resume."""
+
+    program: Program
+    fault: str
+
+
+Event = BranchLanded | ProgramEnded | ProgramStalled
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much runs at a time. Programs are admitted while both limits leave room."""
+
+    requests: int = 64
+    programs: int = 64
+
+
+class Dispatcher:
+    """Runs many sessions on one engine."""
+
+    def __init__(self, engine: Engine, clock: Clock, limits: Limits) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._limits = limits
+        self._sessions: dict[ProgramId, Session] = {}
+        self._waiting: OrderedDict[RequestId, Request] = OrderedDict()
+        self._running: set[RequestId] = set()
+        self._stalled: dict[ProgramId, str] = {}
+        self._running_count: dict[ProgramId, int] = {}
+        self._events: list[Event] = []
+        self.draining = False
+
+    @property
+    def request_count(self) -> int:
+        """Requests in flight or waiting."""
+        return len(self._running) + len(self._waiting)
+
+    @property
+    def program_count(self) -> int:
+        """Programs that have started and not ended."""
+        return len(self._sessions)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another program would find a free place for a request."""
+        within = self.request_count < self._limits.requests and self.program_count < self._limits.programs
+        return within and not self.draining
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in flight, nor anything to tell of."""
+        return not self._running and not self._events
+
+    def start(self, session: Session, landed: Iterable[Completion] = ()) -> None:
+        """Start a session, which resumes from completions that landed before, in their order."""
+        program = session.program
+        self._sessions[program.id] = session
+        requests, outcome = replay(session, landed, self._clock.now())
+        if outcome is not None:
+            self._end(session, outcome)
+            return
+        for request in requests:
+            self._waiting[request.id] = request
+        self._fill()
+
+    def drain(self) -> None:
+        """Start nothing more; what is in flight lands, and may bring programs to their end."""
+        self.draining = True
+        self._waiting.clear()
+
+    async def step(self) -> list[Event]:
+        """Wait until something happens, and return all that has."""
+        if self._running and not self._events:
+            for completion in await self._engine.ready():
+                self._take(completion)
+            self._fill()
+        events, self._events = self._events, []
+        return events
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._limits.requests:
+            id, request = self._waiting.popitem(last=False)
+            self._running.add(id)
+            self._running_count[id.program] = self._running_count.get(id.program, 0) + 1
+            self._engine.submit(request)
+
+    def _take(self, completion: Completion) -> None:
+        program = completion.id.program
+        self._running.discard(completion.id)
+        self._running_count[program] -= 1
+        session = self._sessions[program]
+        if completion.finish is Finish.FAILED and completion.retryable:
+            self._stall(session, completion.error or "no reason given")
+        elif program in self._stalled:  # paid for, so it is told of, for the resume to use
+            self._events.append(BranchLanded(session.program, completion))
+        else:
+            self._land(session, completion)
+        if not self._running_count[program]:
+            del self._running_count[program]
+            self._give_up(session)
+
+    def _land(self, session: Session, completion: Completion) -> None:
+        self._events.append(BranchLanded(session.program, completion))
+        self._apply(session, session.land(completion, self._clock.now()))
+
+    def _apply(self, session: Session, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Submit(requests) if not self.draining:
+                    self._waiting |= {request.id: request for request in requests}
+                case Cancel(cut):
+                    for id in cut:
+                        self._cancel(session, id)
+                case Finished(outcome):
+                    self._end(session, outcome)
+
+    def _cancel(self, session: Session, id: RequestId) -> None:
+        if id in self._running:
+            self._engine.cancel(id)
+        else:
+            self._waiting.pop(id, None)
+            self._land(session, Completion(id=id, finish=Finish.CANCELLED))
+
+    def _end(self, session: Session, outcome: Outcome) -> None:
+        del self._sessions[session.program.id]
+        self._events.append(ProgramEnded(session.program, outcome))
+
+    def _stall(self, session: Session, fault: str) -> None:
+        program = session.program.id
+        self._stalled.setdefault(program, fault)
+        for id in [id for id in self._waiting if id.program == program]:
+            del self._waiting[id]
+
+    def _give_up(self, session: Session) -> None:
+        """Let a stalled program go once its last request has ended."""
+        fault = self._stalled.pop(session.program.id, None)
+        if fault is not None:
+            del self._sessions[session.program.id]
+            self._events.append(ProgramStalled(session.program, fault))

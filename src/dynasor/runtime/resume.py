@@ -1,0 +1,63 @@
+"""Where a run was left: what its journal holds, and whether it may go on from there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dynasor.errors import SettingsDiffer, UsageError
+from dynasor.journal.journal import read_journal
+from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
+from dynasor.request import Completion
+from dynasor.runtime.tally import RunTally
+
+
+@dataclass(slots=True)
+class ResumePoint:
+    """The state of a run.
+
+    Attributes:
+        finished: ids of the programs that have answered.
+        landed: completions of those that have not, in the order in which they landed.
+        tally: the result so far.
+        begun: whether the journal has a first record at all.
+    """
+
+    finished: set[str] = field(default_factory=set)
+    landed: dict[str, list[Completion]] = field(default_factory=dict)
+    tally: RunTally = field(default_factory=RunTally)
+    begun: bool = False
+
+
+def resume_point(journal: Path, settings: Mapping[str, Setting]) -> ResumePoint:
+    """Read a journal, which may be missing, and compare its settings.
+
+    Raises:
+        SettingsDiffer: if the run was started under other settings; names each that differs.
+        UsageError: if the file is not a journal of a run.
+    """
+    point = ResumePoint()
+    if not journal.exists():
+        return point
+    for record in read_journal(journal):
+        match record:
+            case RunStarted():
+                _compare(journal, record.settings, settings)
+                point.begun = True
+            case _ if not point.begun:
+                raise UsageError(f"{journal} does not begin with the settings of a run; choose another --out")
+            case Landed(completion=completion):
+                point.landed.setdefault(completion.id.program, []).append(completion)
+            case ProgramFinished():
+                point.finished.add(record.program)
+                point.landed.pop(record.program, None)
+                point.tally.add(record)
+    return point
+
+
+def _compare(journal: Path, old: Mapping[str, Setting], new: Mapping[str, Setting]) -> None:
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if names:
+        changes = "; ".join(f"{name} was {old.get(name)!r} and is now {new.get(name)!r}" for name in names)
+        raise SettingsDiffer(
+            f"{journal} belongs to a run with other settings: {changes}. Resume with the old, or choose another --out"
+        )

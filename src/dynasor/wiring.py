@@ -1,0 +1,147 @@
+"""Where concrete classes are named: from the words of a user to a run that is ready to go.
+
+Third parties add to the known programs and policies through the entry points `dynasor.programs` (subclasses of
+`Program`) and `dynasor.policies` (dataclasses that are policies).
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from dynasor.allocation.allocator import Allocator, InFlight, InRounds
+from dynasor.allocation.baselines import Beta, Even, Length, Windows
+from dynasor.allocation.compose import FirstToStop
+from dynasor.allocation.decided import Decided
+from dynasor.allocation.progress import Policy, Progress
+from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
+from dynasor.config import build, describe, parse_specification
+from dynasor.errors import UnknownName, UsageError
+from dynasor.programs.best_of_n import BestOfN
+from dynasor.programs.program import Program, Setup
+from dynasor.programs.self_consistency import SelfConsistency
+from dynasor.programs.session import Session
+
+ALGORITHMS: Mapping[str, type[Program]] = {"sc": SelfConsistency, "best-of-n": BestOfN}
+
+POLICIES: Mapping[str, Callable[..., Policy]] = {
+    "even": Even,
+    "length": Length,
+    "static": StaticThreshold,
+    "stepped": SteppedThreshold,
+    "decided": Decided,
+    "windows": Windows,
+    "beta": Beta,
+}
+
+
+def make_policy(text: str) -> tuple[Policy, str]:
+    """A policy, and its canonical specification; `a+b` follows both, and stops with the first that stops.
+
+    Raises:
+        UsageError: where it names no known policy, or settings that cannot be.
+    """
+    known = POLICIES
+    if any(parse_specification(part).name not in known for part in text.split("+")):
+        known = {**_plugged("dynasor.policies"), **POLICIES}
+    parts = [build("policy", part, known) for part in text.split("+")]
+    names = [parse_specification(part).name for part in text.split("+")]
+    canonical = "+".join(describe(name, part) for name, part in zip(names, parts, strict=True))
+    return (parts[0] if len(parts) == 1 else FirstToStop(tuple(parts))), canonical
+
+
+def check_cap(policy: Policy, canonical: str, cap: int) -> None:
+    """Refuse a cap below the branches that the policy wants to see first.
+
+    Raises:
+        UsageError: naming both.
+    """
+    if cap < 1:
+        raise UsageError(f"the cap is {cap}; it must be at least 1")
+    first = policy(Progress(knob=0, cap=cap)).knob
+    if first > cap:
+        raise UsageError(f"policy {canonical} first judges at {first} branches, and the cap is {cap}; raise the cap")
+
+
+def make_algorithm(name: str) -> type[Program]:
+    """The program class of a known name, or of `my_file.py:MyProgram`, or of `my.module:MyProgram`.
+
+    Raises:
+        UsageError: where there is none.
+    """
+    if ":" in name:
+        return _user_class(name)
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    plugged = _plugged("dynasor.programs")
+    if name not in plugged:
+        raise UnknownName("algorithm", name, [*ALGORITHMS, *plugged])
+    return _checked(name, plugged[name])
+
+
+def algorithm_setting(name: str) -> str:
+    """How an algorithm is named in a journal: a user's file with the digest of what is in it."""
+    file = Path(name.rpartition(":")[0])
+    if file.suffix != ".py":
+        return name
+    return f"{name} ({sha256(file.read_bytes()).hexdigest()[:12]})"
+
+
+def session_maker(
+    algorithm: type[Program], setup: Setup, policy: Policy, *, in_flight: bool
+) -> Callable[[Any], Session]:
+    """What makes the session of a problem."""
+    allocator: Callable[[Policy], Allocator] = InFlight if in_flight else InRounds
+    return lambda problem: Session(algorithm(problem, setup), allocator(policy))
+
+
+def _user_class(name: str) -> type[Program]:
+    source, _, class_name = name.rpartition(":")
+    module = _user_file(Path(source)) if source.endswith(".py") else _user_module(source)
+    if not hasattr(module, class_name):
+        raise UnknownName(f"class in {source}", class_name, _program_names(module))
+    return _checked(name, getattr(module, class_name))
+
+
+def _user_file(path: Path) -> Any:
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}; --program takes FILE.py:CLASS")
+    name = f"dynasor_program_{path.stem}"  # never the name of a module that others import
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # dataclasses and pickles look their module up
+    try:
+        specification.loader.exec_module(module)
+    except (ImportError, SyntaxError) as fault:
+        raise UsageError(f"cannot load {path}: {fault}") from fault
+    return module
+
+
+def _user_module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as fault:
+        raise UsageError(f"cannot import {name}: {fault}; --program takes FILE.py:CLASS or MODULE:CLASS") from fault
+
+
+def _program_names(module: Any) -> list[str]:
+    found = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Program) and v is not Program]
+    return found or ["no program"]
+
+
+def _checked(name: str, found: Any) -> type[Program]:
+    if not (isinstance(found, type) and issubclass(found, Program)):
+        raise UsageError(f"{name} is not a Program; subclass dynasor.Program and implement execute()")
+    if missing := sorted(found.__abstractmethods__):
+        raise UsageError(f"{name} does not implement {missing[0]}()")
+    return found
+
+
+def _plugged(group: str) -> dict[str, Any]:
+    return {point.name: point.load() for point in entry_points(group=group)}
