@@ -227,7 +227,7 @@ class TestRetries:
         for index in range(100):
             engine.submit(request("[[fault: status=503]]", index=index))
         assert {completion.finish for completion in await collect(engine, 100)} == {Finish.FAILED}
-        assert server.stats().requests == 120
+        assert 110 <= server.stats().requests <= 120  # ten retries at least, a fifth of the requests at most
 
     @pytest.mark.parametrize(("asked", "least_s"), [("retry_after=7", 7.0), ("retry_after_ms=1500", 1.5)])
     async def test_never_sooner_than_asked(self, start: Start, clock: LeapingClock, asked: str, least_s: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynasor.engines.endpoint import Endpoint
+from dynasor.engines.endpoint import Endpoint, Timeouts
 from dynasor.engines.openai_wire import Answer, Dialect, Refusal, encoded, model_names, refused, server_words
 from dynasor.engines.sse import LONGEST_LINE_BYTES, EventParser
 from dynasor.errors import EngineError, UsageError
@@ -124,6 +124,8 @@ class TestEndpoint:
             Endpoint("http://host", max_connections=0)
         with pytest.raises(UsageError, match="extra_body may not set 'n'"):
             Endpoint("http://host", extra_body={"n": 2, "top_k": 1})
+        with pytest.raises(UsageError, match="a timeout must be more than 0 seconds"):
+            Timeouts(idle_s=0)
         with pytest.raises(UsageError, match="unknown api 'responses'"):
             Endpoint("http://host", api="responses")  # type: ignore[arg-type]
 

@@ -39,9 +39,10 @@ _SENTENCE = re.compile(
 )
 _TRAILING_CLAUSE = re.compile(r"[,;]?\s(?:because|since|which|so that|where)\s.*", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(
-    r"(?:not|correct|incorrect|right|wrong|clear|reasonable|consistent|that|as follows)\b", re.IGNORECASE
+    r"(?:not )?(?:correct|incorrect|wrong|clear|reasonable|consistent|known)\b|right$|not (?:right|yet|sure)\b|that\b",
+    re.IGNORECASE,
 )
-_MARKUP = " \t\r\n*_`\"'$.,;:"
+_MARKUP = " \t\r\n*_`\"'$"
 
 _INTEGER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+(?![A-Za-z0-9]))?"
@@ -78,7 +79,8 @@ def _boxed(text: str) -> str | None:
 def _last_boxes(text: str) -> str:
     listed: list[_Box] = []
     for box in reversed(_boxes(text)[-_MAX_LISTED:]):
-        if listed and not _LISTING.fullmatch(text[box.end + 1 : listed[-1].start][:_MAX_GAP]):
+        gap = text[box.end + 1 : listed[-1].start] if listed else ","
+        if len(gap) > _MAX_GAP or not _LISTING.fullmatch(gap):
             break
         listed.append(box)
     return ", ".join(text[box.begin : box.end].strip() for box in reversed(listed))
@@ -135,7 +137,7 @@ def _phrase(text: str) -> str | None:
 def _stated(sentence: str) -> str:
     if r"\boxed" in sentence:
         return _last_boxes(sentence)
-    answer = _TRAILING_CLAUSE.sub("", sentence).strip(_MARKUP)
+    answer = _TRAILING_CLAUSE.sub("", sentence).strip(_MARKUP).rstrip(_MARKUP + ".,;:")
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         if answer.startswith(opening) and answer.endswith(closing):
             answer = answer[2:-2]

@@ -121,7 +121,10 @@ class Ballot:
         )
 
     def _close_gap(self, branch: int) -> None:
-        self._landed_early.add(branch)
+        if branch != self._first_gap:
+            self._landed_early.add(branch)
+            return
+        self._first_gap += 1
         while self._first_gap in self._landed_early:
             self._landed_early.remove(self._first_gap)
             self._first_gap += 1

@@ -3,6 +3,7 @@
 matplotlib comes with the extra `report` and is imported when a figure is drawn. Its global state is left as it was.
 """
 
+import re
 import warnings
 from collections.abc import Callable
 from io import StringIO
@@ -16,13 +17,19 @@ from dynasor.datasets.extras import optional
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Draw = Callable[["Figure", Comparison], None]
+
 _DPI = 100
+_MARGIN = 0.18  # inches
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 13.0,
     "svg.fonttype": "path",  # the same on every machine, whatever fonts it has
     "svg.hashsalt": "dynasor",  # the same bytes for the same figures
 }
+
+_DOCUMENT_ONLY = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL)
+_REFERENCE = re.compile(r'\bid="|href="#|url\(#')
 
 
 def write_png(comparison: Comparison, path: Path) -> None:
@@ -38,24 +45,24 @@ def write_png(comparison: Comparison, path: Path) -> None:
 
 def tokens_to_accuracy_svg(comparison: Comparison) -> str:
     """Tokens-to-accuracy as an SVG element; empty where no answer can be judged. Raises `MissingExtra`."""
-    return _svg(draw_tokens_to_accuracy, comparison) if tokens_to_accuracy(comparison) else ""
+    return _svg(draw_tokens_to_accuracy, comparison, "accuracy-") if tokens_to_accuracy(comparison) else ""
 
 
 def tokens_saved_svg(comparison: Comparison) -> str:
     """Tokens saved as an SVG element; empty where every row is the baseline. Raises `MissingExtra`."""
-    return _svg(draw_tokens_saved, comparison) if any(row.saved for row in comparison.rows) else ""
+    return _svg(draw_tokens_saved, comparison, "saved-") if any(row.saved for row in comparison.rows) else ""
 
 
-def _svg(draw: Callable[["Figure", Comparison], None], comparison: Comparison) -> str:
+def _svg(draw: Draw, comparison: Comparison, prefix: str) -> str:
+    """An element that can stand in a page beside others: its ids are its own, and it styles nothing but itself."""
     text = StringIO()
     _save(draw, comparison, text, "svg")
     drawn = text.getvalue()
-    return drawn[drawn.index("<svg") :].strip()
+    drawn = _REFERENCE.sub(rf"\g<0>{prefix}", _DOCUMENT_ONLY.sub("", drawn[drawn.index("<svg") :]))
+    return drawn.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1).strip()
 
 
-def _save(
-    draw: Callable[["Figure", Comparison], None], comparison: Comparison, target: Path | TextIO, kind: str
-) -> None:
+def _save(draw: Draw, comparison: Comparison, target: Path | TextIO, kind: str) -> None:
     matplotlib = optional("matplotlib", "drawing figures", "report")
     figures = optional("matplotlib.figure", "drawing figures", "report")
     undated = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
@@ -64,5 +71,6 @@ def _save(
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         figure = figures.Figure(figsize=(WIDTH, HEIGHT), dpi=_DPI, layout="constrained")
+        figure.get_layout_engine().set(w_pad=_MARGIN, h_pad=_MARGIN)
         draw(figure, comparison)
         figure.savefig(target, format=kind, metadata=undated)

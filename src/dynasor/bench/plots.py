@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from math import isnan
-from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dynasor.bench.comparison import Comparison, Series, tokens_to_accuracy
-from dynasor.bench.wording import count, percent
+from dynasor.bench.wording import broken, count, percent
 from dynasor.metrics.intervals import Estimate
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def draw_tokens_to_accuracy(figure: "Figure", comparison: Comparison) -> None:
     axes = figure.add_subplot()
     series = tokens_to_accuracy(comparison)
     with_caps = len({point.cap for one in series for point in one.points}) > 1
-    lines = [_line(axes, one, place, with_caps=with_caps) for place, one in enumerate(series)]
+    lines: list[Any] = [_line(axes, one, place, with_caps=with_caps) for place, one in enumerate(series)]
     _dress(axes, "Accuracy against generated tokens", comparison, "; at each point: its cap" * with_caps)
     axes.set_xlabel("generated tokens per problem", labelpad=8)
     axes.set_ylabel("accuracy, %", labelpad=8)
@@ -51,12 +50,12 @@ def draw_tokens_saved(figure: "Figure", comparison: Comparison) -> None:
     _dress(axes, f"Generated tokens saved, against {against}", comparison)
     for place, (_, share) in enumerate(bars):
         _bar(axes, place, share)
-    labels = ["\n".join(wrap(label, _LABEL_CHARACTERS)) for label, _ in bars]
-    axes.set_yticks(range(len(bars)), labels, parse_math=False)
+    axes.set_yticks(range(len(bars)), [broken(label, _LABEL_CHARACTERS) for label, _ in bars], parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.axvline(0.0, color=_INK, linewidth=1.0)
-    axes.margins(x=0.22)  # room for the figures beside the bars
+    axes.margins(x=0.36)  # room for the figures beside the bars
+    axes.set_xlim(right=max(1.0, axes.get_xlim()[1]))
     axes.set_xlabel("tokens saved, %", labelpad=8)
     axes.grid(visible=True, axis="x", color=_PALE)
 
@@ -102,15 +101,14 @@ def _bar(axes: "Axes", place: int, share: Estimate) -> None:
 
 def _dress(axes: "Axes", title: str, comparison: Comparison, remark: str = "") -> None:
     """Title, a line that says what is shown, and no frame where it says nothing."""
-    title = "\n".join(wrap(title, _TITLE_CHARACTERS))
-    axes.set_title(title, loc="left", fontsize=17, color=_INK, pad=34, parse_math=False)
+    axes.set_title(broken(title, _TITLE_CHARACTERS), loc="left", fontsize=17, color=_INK, pad=34, parse_math=False)
     shown = f"{count(comparison.problem_count)} problems; error bars: 95 % intervals{remark}"
     axes.annotate(shown, (0.0, 1.0), (0, 12), xycoords="axes fraction", textcoords="offset points", color=_GREY)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
 
 
-def _legend(figure: "Figure", lines: "Sequence[ErrorbarContainer]", labels: Sequence[str]) -> None:
+def _legend(figure: "Figure", lines: "Sequence[Any]", labels: Sequence[str]) -> None:
     """Below the axes, where a long name has room and no point is covered."""
     longest = max(map(len, labels), default=0)
     legend = figure.legend(

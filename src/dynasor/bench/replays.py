@@ -91,15 +91,16 @@ def compare_policies(
 
 
 def oracle_branches(votes: Sequence[str | None]) -> int:
-    """The fewest branches after which the majority is that of all of them: what a prophet would draw (at least 1)."""
-    whole, part = Ballot(ByText()), Ballot(ByText())
+    """The fewest branches from which on the majority is that of all: what a prophet would draw to be sure."""
+    ballot = Ballot(ByText())
+    majorities = []
     for branch, vote in enumerate(votes):
-        whole.cast(branch, vote)
-    for branch, vote in enumerate(votes):
-        part.cast(branch, vote)
-        if part.majority == whole.majority:
-            return branch + 1
-    return len(votes)
+        ballot.cast(branch, vote)
+        majorities.append(ballot.majority)
+    count = len(majorities)
+    while count > 1 and majorities[count - 2] == majorities[-1]:
+        count -= 1
+    return count
 
 
 def _run_problem(

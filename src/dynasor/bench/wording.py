@@ -1,5 +1,6 @@
 """Figures as people read them. Knows estimates and comparisons; knows no terminal and no page."""
 
+import re
 from collections.abc import Callable, Mapping
 from math import isnan
 
@@ -8,6 +9,8 @@ from dynasor.bench.rows import Baseline, Row
 from dynasor.metrics.intervals import Estimate
 
 NOTHING = "–"
+
+_PIECE = re.compile(r"[^ ,:+]*[ ,:+]|[^ ,:+]+")
 
 _MARKS = {Baseline.RECORDED: "*", Baseline.ESTIMATED: "†"}
 _NOTES = {
@@ -64,6 +67,16 @@ def notes(comparison: Comparison) -> list[str]:
         f"Saved, gained and changed: against {baseline}. In brackets: 95 % intervals over problems.",
         *(f"{text}." for kind, text in _NOTES.items() if kind in used),
     ]
+
+
+def broken(label: str, width: int) -> str:
+    """A label in lines of at most `width` where it has a comma, a colon, a plus or a space to be broken after."""
+    lines = [""]
+    for piece in _PIECE.findall(label):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _judged(comparison: Comparison) -> list[str]:

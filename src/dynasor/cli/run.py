@@ -10,7 +10,7 @@ import click
 
 from dynasor.cli.live import Display
 from dynasor.cli.tables import print_run
-from dynasor.datasets.problem_sets import Columns
+from dynasor.datasets.columns import Columns
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import UsageError
 from dynasor.launch.launch import Launch, prepare

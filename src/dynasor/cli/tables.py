@@ -1,7 +1,6 @@
 """Tables on a terminal: a comparison of runs, and the result of one. They say everything without colour."""
 
 import json
-import re
 from pathlib import Path
 
 import click
@@ -12,14 +11,13 @@ from rich.text import Text
 
 from dynasor.bench.comparison import Comparison
 from dynasor.bench.rows import Row
-from dynasor.bench.wording import NOTHING, amount, count, notes, percent, points, saved, shares
+from dynasor.bench.wording import NOTHING, amount, broken, count, notes, percent, points, saved, shares
 from dynasor.runtime.tally import RunTally
 
-__all__ = ["amount", "broken", "comparison_table", "count", "percent", "points", "print_comparison", "print_run"]
+__all__ = ["amount", "comparison_table", "count", "percent", "points", "print_comparison", "print_run"]
 
 _FIGURES_WIDTH = 58  # of all columns but the first
 _NARROWEST_LABEL = 16
-_PIECE = re.compile(r"[^ ,:+]*[ ,:+]|[^ ,:+]+")
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -39,16 +37,6 @@ def comparison_table(comparison: Comparison, width: int = 80) -> Table:
     for row in comparison.rows:
         table.add_row(*map(Text, _cells(row, max(_NARROWEST_LABEL, width - _FIGURES_WIDTH))))
     return table
-
-
-def broken(label: str, width: int) -> str:
-    """A label in lines of at most `width` where it has a comma, a colon, a plus or a space to be broken after."""
-    lines = [""]
-    for piece in _PIECE.findall(label):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def print_run(tally: RunTally, directory: Path, *, as_json: bool) -> None:

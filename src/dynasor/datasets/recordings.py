@@ -13,6 +13,7 @@ import msgspec
 from dynasor.datasets.files import bare_name, cheap_line_count, ending_of, file_digest, found
 from dynasor.datasets.problem import Problem, Recording
 from dynasor.datasets.rows import Ids, number_text
+from dynasor.datasets.run_recordings import RunRecordings
 from dynasor.datasets.tables import json_objects
 from dynasor.errors import BadRow, UnknownName, UsageError
 from dynasor.request import Sample
@@ -132,19 +133,19 @@ def _text(value: Any) -> str | None:
     return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def read_recordings(source: str, *, keep_text: bool = False) -> RecordingSet:
+def read_recordings(source: str, *, keep_text: bool = False) -> RecordingSet | RunRecordings:
     """Open a recording; it is read when it is iterated.
 
     Args:
         source: a trace, `.jsonl`, `.jsonl.gz` or `.jsonl.zst`, with one question per line:
             `{"id", "question"?, "gold"?, "model"?, "samples": [{"answer", "tokens", "correct", "logprob"?, "reward"?,
-            "text"?}]}`; or the name of one that ships with the package, `svamp`.
+            "text"?}]}`; the directory of an earlier run; or the name of one that ships with the package, `svamp`.
         keep_text: also keep what the samples say, which is most of a trace.
 
     Raises `UsageError` where there is no such file or it is not a trace.
     """
-    if Path(source).is_dir():  # the seam for recordings_of_run(path): a directory with the journal of a run of our own
-        raise UsageError(f"{source} is a directory; recordings are read from a trace file so far")
+    if Path(source).is_dir():
+        return RunRecordings(Path(source), keep_text=keep_text)
     path = found(source)
     if ending_of(path) not in ENDINGS:
         raise UnknownName("trace format", ending_of(path) or path.name, ENDINGS)

@@ -29,6 +29,10 @@ class Timeouts:
     idle_s: float = 60.0
     total_s: float = 1800.0
 
+    def __post_init__(self) -> None:
+        if min(self.connect_s, self.first_token_s, self.idle_s, self.total_s) <= 0:
+            raise UsageError(f"a timeout must be more than 0 seconds: {self}")
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

@@ -145,7 +145,6 @@ class OpenAIEngine:
         self._news.set()
 
     async def _complete(self, call: "_Call") -> Completion:
-        self._budget.deposit()
         while True:
             outcome = await self._attempt(call)
             if isinstance(outcome, Answer):
@@ -160,6 +159,8 @@ class OpenAIEngine:
 
     async def _attempt(self, call: "_Call") -> Answer | EngineError:
         async with self._slots:
+            if not call.retry_count:
+                self._budget.deposit()
             call.dialect = self._dialect
             try:
                 path, body = encoded(call.request, self._endpoint, self._model, call.dialect)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dynasor.allocation.progress import Policy
-from dynasor.datasets.problem_sets import Columns
+from dynasor.datasets.columns import Columns
 from dynasor.engines.endpoint import Endpoint
 from dynasor.programs.program import Program
 from dynasor.programs.prompt import STEP_BY_STEP

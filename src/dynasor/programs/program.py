@@ -93,6 +93,7 @@ class Program(ABC):
         self.branches: list[Completion] = []
         self.evidence = Evidence(Ballot(setup.grouping()))
         self._request_count = 0
+        self._prompt: Prompt | None = None
         self._random: Random | None = None
 
     @property
@@ -140,9 +141,11 @@ class Program(ABC):
         """A request of this program; the setup's prompt and sampling unless told otherwise."""
         index = self._request_count
         self._request_count += 1
+        if prompt is None:
+            prompt = self._prompt = self._prompt or self.setup.prompt.fill(self.problem.question)
         return Request(
             RequestId(self.id, index),
-            self.setup.prompt.fill(self.problem.question) if prompt is None else prompt,
+            prompt,
             self.setup.sampling if sampling is None else sampling,
             _seed_of(self.setup.seed, self.id, index) if self.setup.seeded_requests else None,
         )
