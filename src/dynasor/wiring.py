@@ -62,7 +62,8 @@ def check_cap(policy: Policy, canonical: str, cap: int) -> None:
     """
     if cap < 1:
         raise UsageError(f"the cap is {cap}; it must be at least 1")
-    first = policy(Progress(knob=0, cap=cap)).knob
+    parts = policy.policies if isinstance(policy, FirstToStop) else (policy,)
+    first = max(part(Progress(knob=0, cap=cap)).knob for part in parts)
     if first > cap:
         raise UsageError(f"policy {canonical} first judges at {first} branches, and the cap is {cap}; raise the cap")
 

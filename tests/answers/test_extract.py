@@ -222,9 +222,8 @@ def test_never_raises_and_never_gives_an_empty_answer(text: str) -> None:
 
 
 HOSTILE = [
-    "\\boxed{", "\\boxed{}}", "\\boxed{1}, ", "{", "the answer is ", "the answer is.", "answer to ", "answer          ",
-    "answer is 'x", "answer: \\(", "answer: $", "#### ", "\n####", "1", "1,111,", ",111", "1e", "1/", "-", ".", "\\",
-    "```\n", "```a\n", "`", "*", " ", "\n        ", "(A) ", "\nA. ", "\\frac{1}{", "</think>", "</think>the answer is 5",
+    "\\boxed{", "\\boxed{1}, ", "the answer is ", "the answer is.", "answer to ", "answer: \\(", "answer: $", "\n####",
+    "1", "1,111,", "-", "\\", "```\n", "\n        ", "(A) ", "</think>",
 ]  # fmt: skip
 
 

@@ -1,106 +1,24 @@
 import asyncio
 import logging
-import random
-import socket
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from dynasor.clock import WallClock
-from dynasor.engines.endpoint import Endpoint, Timeouts
+from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
-from dynasor.engines.retrying import RETRYABLE_STATUSES, RetryPolicy
+from dynasor.engines.retrying import RetryPolicy
 from dynasor.errors import EngineError, UnknownName, UsageError
-from dynasor.request import Completion, Finish, Message, ProgramId, Prompt, Request, RequestId, Sampling
+from dynasor.request import Completion, Finish, Message, ProgramId, Prompt, RequestId
 from support.engine_contract import EngineContract, MakeRequest, collect
 from support.faulty_app import answer_text
 from support.faulty_server import FaultyServer
+from support.live_engine import LeapingClock, Start, StoppedClock, ask, request, tokens_so_far, until
 
 CANARY = "sk-canary-0123456789"
-QUICK = Timeouts(first_token_s=0.15, idle_s=0.15)
 BOTH_WAYS = pytest.mark.parametrize("stream", [True, False])
-
-
-class LeapingClock:
-    """Waits no time at all, and remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    def now(self) -> float:
-        return sum(self.waits)
-
-    async def sleep(self, duration_s: float) -> None:
-        self.waits.append(duration_s)
-
-
-class StoppedClock(LeapingClock):
-    """Never lets anybody go on."""
-
-    async def sleep(self, duration_s: float) -> None:
-        await super().sleep(duration_s)
-        await asyncio.Event().wait()
-
-
-@pytest.fixture(scope="module")
-def server_process() -> Iterator[FaultyServer]:
-    with FaultyServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(server_process: FaultyServer) -> FaultyServer:
-    server_process.stats(active=0)
-    server_process.reset()
-    return server_process
-
-
-@pytest.fixture
-def clock() -> LeapingClock:
-    return LeapingClock()
-
-
-Start = Callable[..., OpenAIEngine]
-
-
-@pytest.fixture
-async def start(server: FaultyServer, clock: LeapingClock) -> AsyncIterator[Start]:
-    """Make engines at the faulty server, with the settings given; they are closed in the end."""
-    engines: list[OpenAIEngine] = []
-
-    def make(*, clock: LeapingClock = clock, environ: dict[str, str] | None = None, **settings: Any) -> OpenAIEngine:
-        endpoint = replace(Endpoint(server.url, "tiny"), **settings)
-        engines.append(OpenAIEngine(endpoint, clock=clock, rng=random.Random(0), environ=environ or {}))
-        return engines[-1]
-
-    yield make
-    for engine in engines:
-        await engine.close()
-
-
-def request(prompt: Prompt, *, index: int = 0, seed: int | None = None, **sampling: Any) -> Request:
-    return Request(RequestId(ProgramId("p"), index), prompt, Sampling(**sampling), seed)
-
-
-async def ask(engine: OpenAIEngine, prompt: Prompt, **settings: Any) -> Completion:
-    engine.submit(request(prompt, **settings))
-    (completion,) = await collect(engine, 1)
-    return completion
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await WallClock().sleep(0.001)
-
-
-def tokens_so_far(engine: OpenAIEngine, index: int = 0) -> int:
-    answer = engine._calls[RequestId(ProgramId("p"), index)].answer
-    return (answer.tokens or 0) if answer else 0
 
 
 class TestStreamedContract(EngineContract):
@@ -198,124 +116,6 @@ class TestAnswers:
         failed = await ask(start(clock=BrokenClock()), "[[fault: status=500]]")
         assert failed.error == "fault in the engine itself: ZeroDivisionError: True"
         assert (failed.finish, failed.retryable) == (Finish.FAILED, False)
-
-
-class TestRetries:
-    @pytest.mark.parametrize("status", sorted(RETRYABLE_STATUSES))
-    async def test_a_passing_status(self, start: Start, clock: LeapingClock, server: FaultyServer, status: int) -> None:
-        completion = await ask(start(), f"[[fault: status={status} times=2]]")
-        assert (completion.finish, completion.retryable) == (Finish.STOP, False)
-        assert server.stats().requests == 3
-        assert len(clock.waits) == 2
-        assert all(0 <= wait <= 1 for wait in clock.waits)
-
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 307, 501])
-    async def test_a_lasting_status(self, start: Start, server: FaultyServer, status: int) -> None:
-        failed = await ask(start(), f"[[fault: status={status} message=so_it_is]]")
-        assert (failed.finish, failed.retryable, failed.tokens) == (Finish.FAILED, False, 0)
-        assert failed.error == f"{status} so it is"
-        assert server.stats().requests == 1
-
-    async def test_it_gives_up_in_the_end(self, start: Start, server: FaultyServer) -> None:
-        failed = await ask(start(), "[[fault: status=503]]")
-        assert (failed.finish, failed.retryable) == (Finish.FAILED, True)
-        assert failed.error == "503 told to fail (tried 5 times)"
-        assert server.stats().requests == 5
-
-    async def test_a_budget_over_all_requests(self, start: Start, server: FaultyServer) -> None:
-        engine = start()
-        for index in range(100):
-            engine.submit(request("[[fault: status=503]]", index=index))
-        assert {completion.finish for completion in await collect(engine, 100)} == {Finish.FAILED}
-        assert 110 <= server.stats().requests <= 120  # ten retries at least, a fifth of the requests at most
-
-    @pytest.mark.parametrize(("asked", "least_s"), [("retry_after=7", 7.0), ("retry_after_ms=1500", 1.5)])
-    async def test_never_sooner_than_asked(self, start: Start, clock: LeapingClock, asked: str, least_s: float) -> None:
-        assert (await ask(start(), f"[[fault: status=429 times=1 {asked}]]")).finish is Finish.STOP
-        (waited,) = clock.waits
-        assert least_s <= waited <= least_s + 0.5
-
-    @pytest.mark.parametrize("asked", ["retry_after=121", "should_retry=false"])
-    async def test_no_other_try_in_this_run(self, start: Start, server: FaultyServer, asked: str) -> None:
-        failed = await ask(start(), f"[[fault: status=429 {asked}]]")
-        assert (failed.finish, failed.retryable) == (Finish.FAILED, True)
-        assert server.stats().requests == 1
-
-    @pytest.mark.parametrize(
-        ("fault", "spent_tokens"),
-        [
-            ("truncate=3", 3),
-            ("disconnect=3", 3),
-            ("disconnect=0", 0),
-            ("bad_json=3", 3),
-            ("error_event=3", 3),
-            ("hang=3", 3),
-            ("hang=0", 0),
-            ("slow_first=9", 0),
-            ("garbage=1", 0),
-            ("hangup=1", 0),
-        ],
-    )
-    async def test_a_broken_stream_is_asked_for_again_and_its_tokens_count(
-        self, start: Start, server: FaultyServer, fault: str, spent_tokens: int
-    ) -> None:
-        engine = start(timeouts=QUICK if fault in ("hang=3", "hang=0", "slow_first=9") else Timeouts())
-        prompt = f"[[fault: {fault} times=1 tokens=6]]"
-        completion = await ask(engine, prompt, seed=0)
-        assert (completion.finish, completion.text) == (Finish.STOP, answer_text(prompt, 0))
-        assert completion.tokens == spent_tokens + len(completion.text.split())
-        assert server.stats().requests == 2
-
-    @pytest.mark.parametrize("fault", ["truncate=1", "disconnect=1", "error_event=1", "garbage=1", "hangup=1"])
-    async def test_a_broken_whole_answer_is_asked_for_again(
-        self, start: Start, server: FaultyServer, fault: str
-    ) -> None:
-        completion = await ask(start(stream=False), f"[[fault: {fault} times=1]]", seed=0)
-        assert (completion.finish, completion.tokens) == (Finish.STOP, len(completion.text.split()))
-        assert server.stats().requests == 2
-
-    async def test_tokens_of_broken_streams_count_for_a_failure_too(self, start: Start) -> None:
-        failed = await ask(start(), "[[fault: truncate=3]]")
-        assert (failed.finish, failed.tokens, failed.text) == (Finish.FAILED, 15, "")
-        assert failed.error == "the answer was cut off before its end (tried 5 times)"
-
-    async def test_a_lasting_error_in_the_stream(self, start: Start, server: FaultyServer) -> None:
-        failed = await ask(start(), "[[fault: error_event=2 code=400]]")
-        assert (failed.error, failed.retryable, failed.tokens) == ("400 told to fail", False, 2)
-        assert server.stats().requests == 1
-
-    @pytest.mark.parametrize(
-        ("fault", "timeouts", "told"),
-        [
-            ("hang=0", QUICK, "the answer did not begin within 0.15 s"),
-            ("hang=3", QUICK, "the answer stalled: no more of it for 0.15 s"),
-            ("hang=3", Timeouts(total_s=0.15), "the answer took more than 0.15 s"),
-        ],
-    )
-    async def test_timeouts(self, start: Start, fault: str, timeouts: Timeouts, told: str) -> None:
-        failed = await ask(start(timeouts=timeouts, retries=RetryPolicy(retries=0)), f"[[fault: {fault}]]")
-        assert (failed.finish, failed.error, failed.retryable) == (Finish.FAILED, told, True)
-
-    async def test_a_slow_stream_that_goes_on_is_no_stall(self, start: Start) -> None:
-        completion = await ask(start(timeouts=Timeouts(idle_s=0.15)), "[[fault: slow=0.02 tokens=9]]")
-        assert (completion.finish, completion.tokens) == (Finish.STOP, 9)
-
-    async def test_what_took_the_whole_time_is_not_tried_again(self, start: Start, server: FaultyServer) -> None:
-        engine = start(timeouts=Timeouts(total_s=0.05), stream=False)
-        assert (await ask(engine, "[[fault: hang=0]]")).retryable
-        assert server.stats().requests == 1
-
-    async def test_nobody_listens(self, start: Start, clock: LeapingClock) -> None:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            engine = start(url=f"http://127.0.0.1:{unused.getsockname()[1]}")
-            failed = await ask(engine, "q")
-            with pytest.raises(
-                UsageError, match=r"^cannot reach http://127.0.0.1:\d+/v1: .*; is the server running\?$"
-            ):
-                await engine.check()
-        assert (failed.finish, failed.retryable, failed.tokens) == (Finish.FAILED, True, 0)
-        assert len(clock.waits) == 4
 
 
 class TestDialects:

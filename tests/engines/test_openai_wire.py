@@ -56,6 +56,7 @@ class TestEvents:
             (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
             (b": ping\n\ndata:a\nid: 7\nevent: x\n\n", [b"a"]),
             (b"data: a\ndata: b\n\n", [b"a\nb"]),
+            (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
             (b"data:  two spaces\n\n", [b" two spaces"]),
             (b"data:\n\n", [b""]),
             (b"\n\n\nnonsense\n\ndatum: a\n\n", []),
@@ -69,12 +70,16 @@ class TestEvents:
         assert events(stream, list(range(len(stream)))) == expected
 
     @given(
-        st.lists(st.sampled_from([b"data: a", b"data:", b"data: {}", b"\r\n", b"\n", b"\r", b": c", b"\xc3"]), max_size=12),
+        st.lists(
+            st.sampled_from([b"data: a", b"data:", b"data: {}", b"\r\n", b"\n", b"\r", b": c", b"\xc3"]), max_size=12
+        ),
         st.lists(st.integers(0, 60), max_size=12),
     )
     def test_any_split_gives_the_same_events(self, parts: list[bytes], cuts: list[int]) -> None:
         stream = b"".join(parts)
-        assert events(stream, cuts) == events(stream, [])
+        whole = events(stream, [])
+        assert events(stream, cuts) == whole
+        assert events(stream, list(range(len(stream)))) == whole
 
     def test_an_event_comes_as_soon_as_it_is_whole(self) -> None:
         parser = EventParser()

@@ -33,6 +33,7 @@ disconnect=K   after K tokens close the connection
 bad_json=K     after K tokens send broken JSON
 error_event=K  after K tokens send an error; with code=N
 hang=K         after K tokens send nothing more
+linger=1       keep the connection open after a whole stream
 """
 MODEL = "tiny"
 _DIRECTIVE = re.compile(r"\[\[fault:([^\]]*)\]\]")
@@ -149,6 +150,8 @@ class _Reply:
         if self.asked.stream_options.get("include_usage") and self.fault.get("usage") != "0":
             await response.write(_event({"choices": [], "usage": self.usage()}))
         await response.write(b"data: [DONE]\n\n")
+        if "linger" in self.fault:
+            await asyncio.Event().wait()
         await response.write_eof()
         return response
 

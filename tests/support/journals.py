@@ -64,8 +64,8 @@ BLANK = ProgramFinished(
 
 
 def finished(program: str, **figures: object) -> ProgramFinished:
-    """A finished program about whose other figures a test does not care."""
-    return msgspec.structs.replace(BLANK, program=program, question=f"What is {program}?", **figures)
+    """A finished program; what a test does not care about is filled in."""
+    return msgspec.structs.replace(BLANK, **{"program": program, "question": f"What is {program}?", **figures})
 
 
 def write_run(

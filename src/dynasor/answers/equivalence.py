@@ -2,7 +2,8 @@ r"""When two answers are the same answer: when their normal forms are equal. So 
 
 The form knows spellings (LaTeX, number formats, units, case) and no mathematics: `\frac{1}{\sqrt{3}}` and
 `\frac{\sqrt{3}}{3}` differ here; they may be equal to `symbolic`. A percent sign is a unit, as it is to the graders of
-MATH (`50\%` is `50`), and never a factor of a hundred (`50\%` is not `0.5`).
+MATH (`50\%` is `50`), and never a factor of a hundred (`50\%` is not `0.5`). A bare list is a set of solutions, in any
+order; tuples and intervals keep theirs.
 """
 
 import re

@@ -27,7 +27,7 @@ _MAX_GAP = 32  # characters between them
 _BRACE = re.compile(r"\\(?P<box>boxed|fbox)\s{0,8}\{|\\.|[{}]", re.DOTALL)
 _LISTING = re.compile(r"(?:\s|\$|\\[()\[\]])*(?:[,;]|and\b|or\b)(?:\s|[$,;]|\\[()\[\]]|and\b|or\b)*")
 _HASHES = re.compile(r"^####[ \t]{0,8}(\S[^\n]*)", re.MULTILINE)
-_COUNTED = re.compile(r"[-+]?[$€£]?[0-9.,/]*[0-9]%?\.?(?: [A-Za-z]+){0,3}\.?\s*")
+_COUNTED = re.compile(r"[-+]?[$€£]?[0-9.,/]*[0-9]%?(?: [A-Za-z]+){0,3}\.?\s*")
 _STATEMENT = re.compile(
     r"\bans(?:wer)?\b(?:\s(?:to|for|of)\s[^.:\n]{1,40}?)?[\s*_]{0,8}(?:(?:is|are|equals|(?:should|would|must)\sbe)\b|[:=])"
     r"[\s*_:]{0,16}(?:(?:therefore|thus|then|simply|indeed)\b[\s,:]{1,4})?",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from dynasor.bench.comparison import Comparison
-from dynasor.bench.wording import amount, count, notes, percent, points, saved, shares
+from dynasor.bench.wording import amount, count, notes, percent, points, problems, saved, shares
 from dynasor.datasets.extras import optional
 
 
@@ -53,4 +53,4 @@ def page(comparison: Comparison, figures: Figures, made: Made) -> str:
 
 def _title(comparison: Comparison) -> str:
     runs = sum(len(row.group.runs) for row in comparison.rows)
-    return f"{count(runs)} {'runs' if runs > 1 else 'run'} over {count(comparison.problem_count)} problems"
+    return f"{count(runs)} {'runs' if runs > 1 else 'run'} over {problems(comparison.problem_count)}"

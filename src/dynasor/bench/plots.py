@@ -5,7 +5,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from dynasor.bench.comparison import Comparison, Series, tokens_to_accuracy
-from dynasor.bench.wording import broken, count, percent
+from dynasor.bench.wording import broken, percent, problems
 from dynasor.metrics.intervals import Estimate
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("-", "--", "-.", ":")
 _INK, _GREY, _PALE = "#222222", "#666666", "#e4e4e4"
+_CORNERS = ((1, -1), (-1, 1), (1, 1), (-1, -1))
 _LEGEND_CHARACTERS = 112  # what fits side by side below the axes
 _LABEL_CHARACTERS = 34
 _TITLE_CHARACTERS = 90
@@ -64,13 +65,10 @@ def _line(axes: "Axes", series: Series, place: int, *, with_caps: bool) -> "Erro
     colour = _COLOURS[place % len(_COLOURS)]
     tokens = [point.tokens for point in series.points]
     accuracy = [_hundredfold(point.accuracy) for point in series.points]
-    for point, estimate in zip(series.points, accuracy, strict=True):
-        if with_caps and point.cap is not None:
-            at = (point.tokens.value, estimate.value)
-            axes.annotate(str(point.cap), at, (9, -17), textcoords="offset points", color=colour, fontsize=12)
-    return axes.errorbar(
-        [estimate.value for estimate in tokens],
-        [estimate.value for estimate in accuracy],
+    x, y = [estimate.value for estimate in tokens], [estimate.value for estimate in accuracy]
+    line = axes.errorbar(
+        x,
+        y,
         xerr=_errors(tokens),
         yerr=_errors(accuracy),
         color=colour,
@@ -78,9 +76,30 @@ def _line(axes: "Axes", series: Series, place: int, *, with_caps: bool) -> "Erro
         linestyle=_DASHES[place // len(_COLOURS) % len(_DASHES)],
         markersize=9,
         linewidth=2.2,
-        elinewidth=1.2,
+        elinewidth=1.4,
         capsize=3,
     )
+    for bar in (*line[1], *line[2]):
+        bar.set_alpha(0.5)  # where policies are close, the lines must stand out from the bars
+    if with_caps:
+        _name_caps(axes, series, (x, y), place)
+    return line
+
+
+def _name_caps(axes: "Axes", series: Series, at: tuple[list[float], list[float]], place: int) -> None:
+    """Each series has its own corner beside the points, so that close points keep their names apart."""
+    right, up = _CORNERS[place % len(_CORNERS)]
+    for point, x, y in zip(series.points, *at, strict=True):
+        axes.annotate(
+            "" if point.cap is None else str(point.cap),
+            (x, y),
+            (8 * right, 8 * up),
+            textcoords="offset points",
+            horizontalalignment="left" if right > 0 else "right",
+            verticalalignment="bottom" if up > 0 else "top",
+            color=_COLOURS[place % len(_COLOURS)],
+            fontsize=12,
+        )
 
 
 def _bar(axes: "Axes", place: int, share: Estimate) -> None:
@@ -102,7 +121,7 @@ def _bar(axes: "Axes", place: int, share: Estimate) -> None:
 def _dress(axes: "Axes", title: str, comparison: Comparison, remark: str = "") -> None:
     """Title, a line that says what is shown, and no frame where it says nothing."""
     axes.set_title(broken(title, _TITLE_CHARACTERS), loc="left", fontsize=17, color=_INK, pad=34, parse_math=False)
-    shown = f"{count(comparison.problem_count)} problems; error bars: 95 % intervals{remark}"
+    shown = f"{problems(comparison.problem_count)}; error bars: 95 % intervals{remark}"
     axes.annotate(shown, (0.0, 1.0), (0, 12), xycoords="axes fraction", textcoords="offset points", color=_GREY)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)

@@ -90,7 +90,8 @@ def _command(started: RunStarted | None) -> str:
     words = str(started.circumstances.get("command") or "").split() if started else []
     if not words:
         return "the command that began it"
-    return " ".join([Path(words[0]).name, *words[1:]])
+    ours = Path(words[0]).name in ("dynasor", "__main__.py")
+    return " ".join(["dynasor" if ours else words[0], *words[1:]])
 
 
 def _result(record: ProgramFinished) -> Result:

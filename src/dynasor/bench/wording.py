@@ -10,7 +10,7 @@ from dynasor.metrics.intervals import Estimate
 
 NOTHING = "–"
 
-_PIECE = re.compile(r"[^ ,:+]*[ ,:+]|[^ ,:+]+")
+_PIECE = re.compile(r"(?:[^ ,:+]| (?=\d))+[ ,:+]?|[ ,:+]")  # a number stays with the word before it
 
 _MARKS = {Baseline.RECORDED: "*", Baseline.ESTIMATED: "†"}
 _NOTES = {
@@ -41,6 +41,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 or number == round(number) else f"{number:,.1f}"
 
 
+def problems(number: int) -> str:
+    """`1 problem`, `1,319 problems`."""
+    return f"{count(number)} problem{'s' * (number != 1)}"
+
+
 def saved(row: Row) -> str:
     """The share of tokens saved; a mark tells that it is not against another row (see `notes`)."""
     if row.baseline is Baseline.ITSELF:
@@ -56,13 +61,13 @@ def shares(stops: Mapping[str, float]) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """What must be known to read the table, a sentence each."""
-    problems = f"{count(comparison.problem_count)} problems that every run has finished"
+    shared = f"{problems(comparison.problem_count)} that every run has finished"
     if comparison.left_out_count:
-        problems += f"; {count(comparison.left_out_count)} more, which only some have finished, are left out"
+        shared += f"; left out, as only some have finished them: {count(comparison.left_out_count)}"
     baseline = comparison.named_baseline or "even allocation at the same cap and seed"
     used = {row.baseline for row in comparison.rows}
     return [
-        f"{problems}.",
+        f"{shared}.",
         *_judged(comparison),
         f"Saved, gained and changed: against {baseline}. In brackets: 95 % intervals over problems.",
         *(f"{text}." for kind, text in _NOTES.items() if kind in used),
@@ -84,7 +89,7 @@ def _judged(comparison: Comparison) -> list[str]:
         return []
     if not comparison.judged_count:
         return ["No right answers are known, so there is no accuracy."]
-    return [f"Accuracy is over the {count(comparison.judged_count)} problems whose right answer is known."]
+    return [f"Accuracy is over the {problems(comparison.judged_count)} with a right answer that is known."]
 
 
 def _with_interval(
@@ -99,6 +104,6 @@ def _with_interval(
 
 
 def _rounded(value: float, form: str) -> str:
-    """Write a number, and zero without the minus sign that rounding may leave."""
+    """Write a number, and zero without a sign, whatever was rounded to it."""
     text = format(value, form)
-    return text if float(text) else format(0.0, form)
+    return text if float(text) else text.lstrip("+-")

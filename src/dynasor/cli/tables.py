@@ -11,12 +11,12 @@ from rich.text import Text
 
 from dynasor.bench.comparison import Comparison
 from dynasor.bench.rows import Row
-from dynasor.bench.wording import NOTHING, amount, broken, count, notes, percent, points, saved, shares
+from dynasor.bench.wording import NOTHING, amount, broken, count, notes, percent, points, problems, saved, shares
 from dynasor.runtime.tally import RunTally
 
 __all__ = ["amount", "comparison_table", "count", "percent", "points", "print_comparison", "print_run"]
 
-_FIGURES_WIDTH = 58  # of all columns but the first
+_HEADINGS = ("accuracy", "tokens/\nproblem", "saved", "gained,\npoints", "answers\nchanged")
 _NARROWEST_LABEL = 16
 
 
@@ -24,18 +24,22 @@ def print_comparison(comparison: Comparison) -> None:
     """Print the table, as wide as the terminal allows, and what must be known to read it."""
     console = Console(highlight=False, markup=False)
     console.print(comparison_table(comparison, console.width))
+    console.print()
     for note in notes(comparison):
         console.print(note)
 
 
 def comparison_table(comparison: Comparison, width: int = 80) -> Table:
-    """A row for each run, two lines each: figures, and their intervals."""
-    table = Table(box=box.SIMPLE_HEAD, leading=1, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    """A row for each run, two lines each: figures, and their intervals. The labels get what is left of `width`."""
+    cells = [_cells(row) for row in comparison.rows]
+    columns = zip(_HEADINGS, *cells, strict=True)
+    taken = sum(1 + max(len(line) for cell in column for line in cell.splitlines()) for column in columns)
+    table = Table(box=box.SIMPLE_HEAD, leading=1, show_edge=False, padding=0, header_style="")
     table.add_column("run")
-    for heading in ("accuracy", "tokens per\nproblem", "saved", "gained,\npoints", "answers\nchanged"):
+    for heading in _HEADINGS:
         table.add_column(Text(heading), justify="right", no_wrap=True)
-    for row in comparison.rows:
-        table.add_row(*map(Text, _cells(row, max(_NARROWEST_LABEL, width - _FIGURES_WIDTH))))
+    for row, texts in zip(comparison.rows, cells, strict=True):
+        table.add_row(Text(broken(row.label, max(_NARROWEST_LABEL, width - taken))), *map(Text, texts))
     return table
 
 
@@ -45,7 +49,7 @@ def print_run(tally: RunTally, directory: Path, *, as_json: bool) -> None:
         click.echo(json.dumps(tally.summary(), indent=2))
         return
     console = Console(highlight=False, markup=False)
-    console.print(f"{directory}: {count(tally.finished)} problems")
+    console.print(f"{directory}: {problems(tally.finished)}")
     console.print(_run_table(tally))
 
 
@@ -65,15 +69,13 @@ def _run_table(tally: RunTally) -> Table:
     return table
 
 
-def _cells(row: Row, label_width: int) -> list[str]:
-    changed = percent(row.changed).partition(" [")[0]
+def _cells(row: Row) -> list[str]:
     return [
-        broken(row.label, label_width),
         _stacked(percent(row.accuracy)),
         count(row.tokens.value),
         _stacked(saved(row)),
         _stacked(points(row.gained)),
-        changed,
+        percent(row.changed).partition(" [")[0],
     ]
 
 

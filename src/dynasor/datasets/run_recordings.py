@@ -18,13 +18,15 @@ class RunRecordings:
     """The finished branches of every program that has answered, in the order of their numbers.
 
     Iterating raises `UsageError` where no program has answered yet, or where a branch's tokens are not known, so that
-    a replay could not count them.
+    a replay could not count them; a directory without a journal is refused at once.
     """
 
     def __init__(self, directory: Path, *, keep_text: bool) -> None:
         self._directory = directory
         self._journal = directory / JOURNAL
         self._keep_text = keep_text
+        if not self._journal.is_file():
+            raise UsageError(f"{directory} is a directory, but not of a run: it holds no {JOURNAL}")
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from dynasor.errors import EngineError, UsageError
 
 LONGEST_ERROR = 300  # characters
 _KEEP_ALIVE_S = 2.0  # shorter than any server's: a connection that the server closes as we write to it costs a retry
-_LAST_BYTES_S = 0.2  # between the stream's own end and the connection's; after that the connection is given up
+_LAST_BYTES_S = 0.1  # between the stream's own end and the connection's; after that the connection is given up
 _ERROR_BODY_BYTES = 64 << 10
 _SHORTEST_SECRET = 8  # a shorter key ("EMPTY", "none") is a placeholder, and would black out common words
 

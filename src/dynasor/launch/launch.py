@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.errors import UnknownName
 from dynasor.launch.options import GROUPINGS, RunOptions
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
-from dynasor.launch.sources import live_source, recorded_source
+from dynasor.launch.sources import Source, live_source, recorded_source
 from dynasor.programs.best_of_n import SCORERS
 from dynasor.programs.program import Setup
 from dynasor.programs.prompt import PromptTemplate
@@ -73,17 +74,16 @@ async def prepare(options: RunOptions) -> Launch:
     """
     policy, policy_name = _policy(options.policy)
     check_cap(policy, policy_name, options.cap)
-    source = recorded_source(options) if options.trace else live_source(options)
-    await source.engine.check()
-    if isinstance(source.engine, OpenAIEngine):
-        source.settings["model"] = source.engine.model
-    grouping, judging, close = _grouping(options.grouping, recorded_spelling=source.merged_spellings)
-    settings = source.settings | settings_of(options, policy_name)
     algorithm = make_algorithm(options.algorithm) if isinstance(options.algorithm, str) else options.algorithm
+    grouping, judging, close = _grouping(options)
+    setup = _setup(options, grouping)
+    settings = settings_of(options, policy_name)
+    source = recorded_source(options) if options.trace else live_source(options)
+    await _check(source)
     plan = BatchPlan(
         problems=source.problems,
-        session=session_maker(algorithm, _setup(options, grouping), policy, in_flight=options.in_flight),
-        settings=settings,
+        session=session_maker(algorithm, setup, policy, in_flight=options.in_flight),
+        settings=source.settings | settings,
         cap=options.cap,
         circumstances=circumstances_of(options),
         even_tokens=source.even_tokens,
@@ -92,6 +92,16 @@ async def prepare(options: RunOptions) -> Launch:
     )
     directory = options.out or Path("runs") / directory_name(source.name, policy_name, options)
     return Launch(Batch(plan, source.engine, WallClock(), directory), source.engine, directory, source.count, close)
+
+
+async def _check(source: Source) -> None:
+    """Check the engine, which is closed again where it cannot work."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(source.engine.close)
+        await source.engine.check()
+        stack.pop_all()
+    if isinstance(source.engine, OpenAIEngine):
+        source.settings["model"] = source.engine.model
 
 
 def _policy(policy: str | Policy) -> tuple[Policy, str]:
@@ -113,10 +123,15 @@ def _setup(options: RunOptions, grouping: Callable[[], Grouping]) -> Setup:
     )
 
 
-def _grouping(name: str, *, recorded_spelling: bool) -> tuple[Callable[[], Grouping], Judge, Callable[[], None]]:
-    match name:
+def _grouping(options: RunOptions) -> tuple[Callable[[], Grouping], Judge, Callable[[], None]]:
+    """How answers are grouped, how they are judged, and how what does so is let go of.
+
+    The spellings in a file of samples were merged when it was made; those in a run of ours are as the model gave them.
+    """
+    match options.grouping:
         case "auto":
-            return (ByText if recorded_spelling else ByNormalForm), judge, lambda: None
+            merged = options.trace is not None and not Path(options.trace).is_dir()
+            return (ByText if merged else ByNormalForm), judge, lambda: None
         case "normal-form":
             return ByNormalForm, judge, lambda: None
         case "text":
@@ -125,7 +140,7 @@ def _grouping(name: str, *, recorded_spelling: bool) -> tuple[Callable[[], Group
             checker = SymbolicChecker()
             return lambda: ByEquality(checker.same), _symbolic_judge(checker), checker.close
         case _:
-            raise UnknownName("grouping", name, GROUPINGS)
+            raise UnknownName("grouping", options.grouping, GROUPINGS)
 
 
 def _symbolic_judge(checker: SymbolicChecker) -> Judge:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dynasor.datasets.problem import Problem
 from dynasor.datasets.problem_sets import problem_set
@@ -27,7 +26,6 @@ class Source:
         count: how many problems.
         settings: what identifies them in a journal.
         even_tokens: what even allocation takes for a problem, where that is recorded.
-        merged_spellings: equal answers are spelt equally.
     """
 
     name: str
@@ -37,7 +35,6 @@ class Source:
     settings: dict[str, Setting]
     limits: Limits
     even_tokens: Callable[[str], float] | None = None
-    merged_spellings: bool = False
 
 
 def recorded_source(options: RunOptions) -> Source:
@@ -69,7 +66,6 @@ def recorded_source(options: RunOptions) -> Source:
         {"trace": recordings.name, "digest": recordings.digest()},
         Limits(requests=UNBOUNDED),
         lambda problem: engine.even_tokens(problem, options.cap),
-        merged_spellings=not Path(options.trace).is_dir(),
     )
 
 
