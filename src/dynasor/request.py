@@ -16,7 +16,7 @@ class RequestId(NamedTuple):
     """One request: the program that made it, and its place among that program's requests (from 0)."""
 
     program: ProgramId
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of an id
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -19,7 +19,6 @@ def test_no_grant_passes_the_cap(knob: int, cap: int, greed: int) -> None:
 
 
 def test_at_the_cap_a_program_ends_because_of_the_cap() -> None:
-    assert InRounds(Even())
     assert InRounds(Even()).grant(Progress(20, 20)) is CAP_REACHED
     assert InFlight(Even()).grant(Progress(20, 20)) == CAP_REACHED
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from math import comb
 
 import pytest
@@ -132,6 +133,6 @@ def test_the_first_to_stop_stops_and_the_smallest_grant_holds() -> None:
         (lambda: Length(tokens=-1), "tokens is -1"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(make: "type[Policy]", message: str) -> None:
+def test_settings_that_cannot_be_are_refused(make: Callable[[], Policy], message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         make()

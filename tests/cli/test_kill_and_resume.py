@@ -40,7 +40,7 @@ def landed(journal: Path) -> list[RequestId]:
     ]
 
 
-def answers(directory: Path) -> dict[str, object]:
+def answers(directory: Path) -> dict[str, dict[str, object]]:
     lines = (directory / "answers.jsonl").read_bytes().splitlines()
     return {answer["id"]: answer for answer in map(msgspec.json.decode, lines)}
 
@@ -83,9 +83,8 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
     finished = [record for record in read_journal(journal) if isinstance(record, ProgramFinished)]
     assert len(finished) == len({record.program for record in finished}) == PROBLEMS
     whole, killed = answers(tmp_path / "whole"), answers(tmp_path / "killed")
-    assert {id: answer["answer"] for id, answer in killed.items()} == {  # type: ignore[index]
-        id: answer["answer"]
-        for id, answer in whole.items()  # type: ignore[index]
+    assert {id: answer["answer"] for id, answer in killed.items()} == {
+        id: answer["answer"] for id, answer in whole.items()
     }
     if not flags:
         assert killed == whole, "without cutting in flight, tokens and branches are the same too"

@@ -14,7 +14,7 @@ from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.programs.session import Session
 from dynasor.request import Finish, ProgramId, Request, RequestId, Sample, Sampling
 from dynasor.runtime.drive import drive
-from support.runs import samples_of
+from support.batches import samples_of
 
 SAMPLES = {"p": tuple(Sample(str(i), 10 * (i + 1), f"text {i}", -0.1, 0.5) for i in range(6))}
 

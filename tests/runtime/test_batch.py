@@ -12,7 +12,7 @@ from dynasor.journal.records import Landed, ProgramFinished, RunStarted
 from dynasor.request import Completion, Finish, Request
 from dynasor.runtime.dispatcher import Limits
 from dynasor.runtime.outputs import write_outputs
-from support.runs import Counting, batch_of, plan_of, samples_of
+from support.batches import Counting, batch_of, plan_of, samples_of
 
 
 async def test_every_problem_is_answered_once_and_everything_is_journaled(tmp_path: Path) -> None:
