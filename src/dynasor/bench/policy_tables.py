@@ -52,9 +52,9 @@ def _overview(studies: Sequence[Study]) -> Iterable[str]:
 
 
 def _sections(study: Study) -> Iterable[str]:
-    yield f"\n## {study.trace}\n"
+    yield f"\n## {study.trace}"
     if study.left_out:
-        yield f"Left out: {study.left_out}."
+        yield f"\nLeft out: {study.left_out}."
     for cap in dict.fromkeys(row.cap for row in study.rows):
         rows = [row for row in study.rows if row.cap == cap]
         yield f"\n### Cap {cap}: {rows[0].problems} problems, {rows[0].orders} orders\n"

@@ -27,18 +27,15 @@ def bench() -> None:
 @click.option("--workers", default=2, show_default=True, help="Processes.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/policies"), show_default=True)
 def policies(traces: tuple[Path, ...], caps: str, orders: int, workers: int, out: Path) -> None:
-    """Compare the allocation policies on TRACES: accuracy and tokens, with intervals.
+    """Compare the allocation policies on TRACES, files or folders of them: accuracy and tokens, with intervals.
 
     \b
     Example:
-      dynasor bench policies ../shared/data/traces/*.jsonl.zst
+      dynasor bench policies ../shared/data/traces
     """  # noqa: D301
-    for trace in traces:
-        if not trace.is_file():
-            raise UsageError(f"no such file: {trace}")
-    plan = StudyPlan(traces, _numbers("caps", caps), orders, workers)
+    plan = StudyPlan(_files(traces), _numbers("caps", caps), orders, workers)
     console = Console(stderr=True)
-    studies = list(track(run_study(plan), "replaying", total=len(traces), console=console))
+    studies = list(track(run_study(plan), "replaying", total=len(plan.traces), console=console))
     write_study(studies, provenance(seeds=f"0 to {orders - 1}"), out)
     click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
 
@@ -67,6 +64,16 @@ def _told(measured: Measured) -> str:
         f" {measured.programs_per_s:>8,.0f} programs/s,"
         f" {measured.us_per_branch:5.1f} us a branch, peak {measured.peak_mib:.0f} MiB"
     )
+
+
+def _files(traces: tuple[Path, ...]) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for trace in traces:
+        inside = sorted(trace.glob("*.jsonl*")) if trace.is_dir() else [trace]
+        if not inside or not inside[0].is_file():
+            raise UsageError(f"no such trace: {trace}; name files of recorded samples, or a folder of them")
+        found += inside
+    return tuple(found)
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:
