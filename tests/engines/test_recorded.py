@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -7,6 +7,7 @@ from dynasor.allocation.baselines import Even
 from dynasor.allocation.threshold import StaticThreshold
 from dynasor.answers.grouping import ByText
 from dynasor.datasets.problem import Problem
+from dynasor.engines.engine import Engine
 from dynasor.engines.recorded import RecordedEngine
 from dynasor.errors import UsageError
 from dynasor.programs.program import Setup
@@ -15,6 +16,7 @@ from dynasor.programs.session import Session
 from dynasor.request import Finish, ProgramId, Request, RequestId, Sample, Sampling
 from dynasor.runtime.drive import drive
 from support.batches import samples_of
+from support.engine_contract import EngineContract, MakeRequest
 
 SAMPLES = {"p": tuple(Sample(str(i), 10 * (i + 1), f"text {i}", -0.1, 0.5) for i in range(6))}
 
@@ -141,3 +143,23 @@ def test_a_branch_that_was_cut_and_asked_for_again_takes_its_whole_time() -> Non
     engine.submit(request(0, "q"))
     assert drained(engine) == [(0, 10), (0, 30)]
     assert engine.take() == []
+
+
+class TestRecordedContract(EngineContract):
+    @pytest.fixture
+    def make_engine(self) -> Callable[[], Engine]:
+        short = tuple(Sample(str(n), 10 + n % 7) for n in range(200))
+        long = (Sample("late", 1_000_000),) * 310
+        return lambda: RecordedEngine({"short": short, "long": long})
+
+    @pytest.fixture
+    def answering(self) -> MakeRequest:
+        return lambda index: request(index, "short")
+
+    @pytest.fixture
+    def long_running(self) -> MakeRequest:
+        return lambda index: request(index, "long")
+
+    @pytest.fixture
+    def failing(self) -> MakeRequest:
+        return lambda index: request(index, "short")
