@@ -26,7 +26,15 @@ class TestRetries:
         assert len(clock.waits) == 2
         assert all(0 <= wait <= 1 for wait in clock.waits)
 
-    @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 307, 501])
+    @pytest.mark.parametrize("status", [401, 402, 403, 404])
+    async def test_what_only_people_can_mend_is_left_for_a_resume(
+        self, start: Start, server: FaultyServer, status: int
+    ) -> None:
+        failed = await ask(start(), f"[[fault: status={status} message=so_it_is]]")
+        assert (failed.finish, failed.retryable, failed.error) == (Finish.FAILED, True, f"{status} so it is")
+        assert server.stats().requests == 1, "asking again would not help now"
+
+    @pytest.mark.parametrize("status", [400, 413, 422, 307, 501])
     async def test_a_lasting_status(self, start: Start, server: FaultyServer, status: int) -> None:
         failed = await ask(start(), f"[[fault: status={status} message=so_it_is]]")
         assert (failed.finish, failed.retryable, failed.tokens) == (Finish.FAILED, False, 0)

@@ -305,20 +305,20 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("body", "words"),
         [
-            (b'{"error": {"message": "model\\n not  found"}}', "404 model not found"),
-            (b'{"error": "gone"}', "404 gone"),
-            (b'{"object": "error", "message": "no"}', "404 no"),
-            (b'{"detail": [{"loc": ["body"], "msg": "field required"}]}', "404 field required"),
-            (b'{"error": {"message": null}}', "404 Not Found"),
-            (b"plain words", "404 plain words"),
-            (b"<html><h1>nginx</h1></html>", "404 Not Found"),
-            (b"\xff\xfe", "404 \ufffd\ufffd"),
-            (b"[" * 60_000, "404 " + "[" * 60_000),
-            (b"", "404 Not Found"),
+            (b'{"error": {"message": "model\\n not  found"}}', "413 model not found"),
+            (b'{"error": "gone"}', "413 gone"),
+            (b'{"object": "error", "message": "no"}', "413 no"),
+            (b'{"detail": [{"loc": ["body"], "msg": "field required"}]}', "413 field required"),
+            (b'{"error": {"message": null}}', "413 Too Large"),
+            (b"plain words", "413 plain words"),
+            (b"<html><h1>nginx</h1></html>", "413 Too Large"),
+            (b"\xff\xfe", "413 \ufffd\ufffd"),
+            (b"[" * 60_000, "413 " + "[" * 60_000),
+            (b"", "413 Too Large"),
         ],
     )
     def test_one_line_of_the_servers_words(self, body: bytes, words: str) -> None:
-        refusal = refused(404, "Not Found", body, None)
+        refusal = refused(413, "Too Large", body, None)
         assert str(refusal) == words
         assert not refusal.retryable
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from dynasor.engines.endpoint import Endpoint
-from dynasor.engines.retrying import RETRYABLE_STATUSES
+from dynasor.engines.retrying import MENDED_BY_HAND, NOT_IN_THIS_RUN_S, RETRYABLE_STATUSES
 from dynasor.errors import EngineError
 from dynasor.request import Completion, Finish, Message, Request
 
@@ -24,7 +24,12 @@ class Refusal(EngineError):
     """The server answered a request with an error status."""
 
     def __init__(self, status: int, told: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(f"{status} {told}", retryable=status in RETRYABLE_STATUSES, retry_after_s=retry_after_s)
+        of_the_server = status in MENDED_BY_HAND
+        super().__init__(
+            f"{status} {told}",
+            retryable=of_the_server or status in RETRYABLE_STATUSES,
+            retry_after_s=NOT_IN_THIS_RUN_S if of_the_server else retry_after_s,
+        )
         self.status = status
         self.told = told
 

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from dynasor.errors import EngineError, UsageError
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+MENDED_BY_HAND = frozenset({401, 402, 403, 404})
+"""A key, an account or a model that is gone: no fault of the request, which may succeed once that is mended."""
 NOT_IN_THIS_RUN_S = math.inf
 """The wait of a fault that may pass some day, but for which another try now is useless."""
 
