@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynasor.answers.equivalence import MAX_LENGTH, normal_form, numeric_value
+from dynasor.answers.latex import tidy
 
 SHARED_DATA = Path(os.environ.get("DYNASOR_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
 MATH500 = SHARED_DATA / "problems" / "math500.jsonl"
@@ -196,3 +197,24 @@ def test_spellings_merged_in_a_recording_are_merged_here() -> None:
     same = sum(normal_form(raw) == normal_form(merged) for raw, merged in pairs)
     assert len(pairs) == 1279
     assert same >= 1192  # the recording drops factors of pi, rounds, and glues words together
+
+
+def test_what_never_settles_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynasor.answers.equivalence._rewritten", lambda text: text + "!")
+    assert normal_form("a formula nobody has met yet 17") == "a formula nobody has met yet 17"
+
+
+def test_a_tuple_with_a_hole_is_not_the_tuple_without() -> None:
+    assert normal_form("(1,,2)") != normal_form("(1,2)")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(r"\alpha{x}", r"\alpha {x}"), (r"5\hspace{2cm}", "5"), (r"7\text", "7"), (r"\frac{1}{2}\phantom{0}", "0.5")],
+)
+def test_commands_and_what_follows_them(one: str, other: str) -> None:
+    assert normal_form(one) == normal_form(other)
+
+
+def test_what_never_opened_cannot_close() -> None:
+    assert tidy("x}+1") == "x+1"

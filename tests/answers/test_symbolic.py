@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -235,3 +236,27 @@ def test_a_hostile_formula_ends_at_its_limit_and_the_next_question_works_from_an
     thread.start()
     thread.join()
     assert verdicts == [False, True]
+
+
+def test_a_worker_that_stops_listening_is_replaced_once_and_then_gives_no_verdict(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    deaf = f"""
+import os, time
+open({str(starts)!r}, "a").write("x")
+os.close(0)
+os.write(1, b'{{"installed":true}}\\n')
+time.sleep(60)
+"""
+    with SymbolicChecker(SymbolicLimits(pair_s=5.0), (sys.executable, "-c", deaf)) as checker:
+        assert not checker.same("x+1", "1+x")
+    assert starts.read_text() == "xx"
+
+
+@pytest.mark.slow
+def test_the_worker_serves_until_its_input_ends() -> None:
+    command = [sys.executable, "-m", "dynasor.answers.symbolic_worker"]
+    done = subprocess.run(command, input=b'{"left":"x+1","right":"1+x"}\n', capture_output=True, check=True)
+    assert done.stdout.splitlines() == [b'{"installed":true}', b'{"same":true}']
+    hidden = "import sys; sys.modules['math_verify'] = None; from dynasor.answers.symbolic_worker import main; main([])"
+    done = subprocess.run([sys.executable, "-c", hidden], input=b"", capture_output=True, check=True)
+    assert done.stdout.splitlines() == [b'{"installed":false}']

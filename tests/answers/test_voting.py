@@ -89,3 +89,13 @@ def test_groups_that_prove_equal_are_counted_together() -> None:
     assert sorted(ballot.counts) == [2, 4]
     assert ballot.votes().leader == 4
     assert ballot.concentration == pytest.approx((2 * log(2) + 4 * log(4)) / (6 * log(6)))
+
+
+def test_a_joined_group_is_named_after_its_first_branch_however_its_parts_landed() -> None:
+    ballot = Ballot(ByEquality(lambda a, b: "half" in (a, b)))
+    ballot.cast(3, "x")
+    ballot.cast(1, "y")
+    ballot.cast(2, "half")
+    assert ballot.majority == "y"
+    assert ballot.votes().streak == 2, "the last two turned out to agree"
+    assert ballot.votes().leader_wins_ties is False, "branch 0 has not landed"

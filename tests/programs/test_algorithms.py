@@ -1,11 +1,14 @@
+from math import log
+
 import pytest
 
+from dynasor.certaindex.signal import by_logprob
 from dynasor.errors import ProgramError, UsageError
 from dynasor.programs.best_of_n import SCORERS, BestOfN
 from dynasor.programs.program import Setup
 from dynasor.programs.prompt import PromptTemplate
 from dynasor.programs.self_consistency import SelfConsistency
-from dynasor.request import Completion, Finish, Message, ProgramId, RequestId
+from dynasor.request import Completion, Finish, Message, ProgramId, RequestId, Sampling
 from support.programs import PROBLEM, landing, play, session_of
 
 
@@ -65,6 +68,7 @@ def test_requests_are_numbered_and_carry_seeds_only_when_asked() -> None:
     plain = SelfConsistency(PROBLEM, Setup(cap=3))
     assert [plain.request().id.index for _ in range(3)] == [0, 1, 2]
     assert plain.request().seed is None
+    assert plain.request("another prompt", Sampling(stop=("\n",))).prompt == "another prompt"
     seeded = [SelfConsistency(PROBLEM, Setup(cap=3, seeded_requests=True, seed=seed)) for seed in (1, 1, 2)]
     first, again, other = ([program.request().seed for _ in range(4)] for program in seeded)
     assert first == again != other
@@ -73,10 +77,12 @@ def test_requests_are_numbered_and_carry_seeds_only_when_asked() -> None:
 
 
 def test_a_program_has_a_random_stream_of_its_own() -> None:
-    def draw(seed: int) -> float:
-        return SelfConsistency(PROBLEM, Setup(cap=1, seed=seed)).random.random()
+    def draw(seed: int) -> tuple[float, float]:
+        program = SelfConsistency(PROBLEM, Setup(cap=1, seed=seed))
+        return program.random.random(), program.random.random()
 
     assert draw(0) == draw(0) != draw(1)
+    assert len(set(draw(0))) == 2
 
 
 def test_prompts_are_conversations_or_text() -> None:
@@ -100,3 +106,9 @@ def test_failed_completions_have_no_answer() -> None:
     program = SelfConsistency(PROBLEM, Setup(cap=1))
     failed = Completion(id=RequestId(program.id, 0), text="\\boxed{7}", finish=Finish.FAILED)
     assert program.answer_of(failed) is None
+
+
+def test_certaindex_may_be_read_from_log_probabilities() -> None:
+    session = session_of(cap=2, signal=by_logprob)
+    outcome = play(session, lambda index: landing(index, "2", mean_logprob=log(0.5)))
+    assert outcome.certaindex == pytest.approx(0.5)

@@ -176,11 +176,8 @@ def _decoded(line: bytes | None, kind: type[_Message]) -> _Message | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    with process:  # closes the pipes, and waits
+        process.kill()
 
 
 def _are_comparable(left: str, right: str) -> bool:

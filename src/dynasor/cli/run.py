@@ -24,9 +24,7 @@ UNFINISHED = 1
 
 @click.command(short_help="Answer a set of problems.")
 @click.argument("problems", required=False)
-@click.option(
-    "--trace", metavar="FILE|RUN|svamp", help="Replay a recording: samples, a run, or the shipped one."
-)
+@click.option("--trace", metavar="FILE|RUN|svamp", help="Replay a recording: samples, a run, or the shipped one.")
 @click.option("--endpoint", metavar="URL", help="An OpenAI-compatible server, such as http://localhost:8000/v1.")
 @click.option("--model", help="The model to ask for; may be left out where the server has just one.")
 @click.option("--api", type=click.Choice(["auto", "chat", "completions"]), default="chat", show_default=True)
@@ -51,17 +49,13 @@ UNFINISHED = 1
 @click.option("--system", default="", help="The system's turn.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--seed-requests", is_flag=True, help="Send a seed with every request. Some engines fail on it.")
-@click.option(
-    "--format", "format_name", default="auto", show_default=True, help="gsm8k, math, asdiv, ..."
-)
+@click.option("--format", "format_name", default="auto", show_default=True, help="gsm8k, math, asdiv, ...")
 @click.option("--question-column", help="The column that holds the question.")
 @click.option("--answer-column", help="The column that holds the right answer.")
 @click.option("--id-column", help="The column that holds the id.")
 @click.option("--limit", type=click.IntRange(min=1), help="Take only so many problems.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Pass over so many problems first.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The run's directory; else named after its settings."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="The run's directory; else named after its settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def run(**given: Any) -> None:
@@ -117,9 +111,7 @@ def _listen(launch: Launch, task: "asyncio.Future[Any]", display: Display) -> No
             task.cancel()
         else:
             launch.batch.interrupt()
-            display.say(
-                f"stopping: {launch.batch.request_count} requests in flight land first; again to cut them"
-            )
+            display.say(f"stopping: {launch.batch.request_count} requests in flight land first; again to cut them")
 
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop)

@@ -41,7 +41,7 @@ def _settle(
                 waiting |= {request.id: request for request in requests}
             case Finished():
                 outcome = effect.outcome
-            case Cancel(cut):
+            case Cancel(cut):  # pragma: no branch  (there is no other effect)
                 for id in cut:
                     del waiting[id]
                     ended = known.get(id) or Completion(id=id, finish=Finish.CANCELLED)
