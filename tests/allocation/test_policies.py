@@ -25,6 +25,20 @@ def test_static_judges_once_at_the_detection_step() -> None:
     assert policy(Progress(5, 20, certaindex=0.7)) == Grant(0, "certain"), "the threshold itself is certain enough"
 
 
+@pytest.mark.parametrize(
+    ("policy", "grant"),
+    [
+        (StaticThreshold(threshold=0.7, detect_at=5), Grant(12)),
+        (SteppedThreshold(threshold=0.7, detect_at=5, step=5), Grant(2)),
+        (Length(tokens=300, detect_at=5), Grant(12)),
+        (Windows(window=5), Grant(2)),
+    ],
+)
+def test_a_policy_judges_nowhere_but_where_its_rule_says(policy: Policy, grant: Grant) -> None:
+    certain = Progress(8, 20, certaindex=1.0, tokens=10, votes=Votes(8, 8, 0, 1, 8, True))
+    assert policy(certain) == grant
+
+
 def test_stepped_judges_at_every_step() -> None:
     policy = SteppedThreshold(threshold=0.7, detect_at=5, step=2)
     assert policy(Progress(0, 20)) == Grant(5)

@@ -100,6 +100,12 @@ def test_the_symbolic_judge_asks_only_where_it_must() -> None:
     assert judged(Problem("p", "?", "1/2", verdicts={"x": 1.0}), "y") == 0.0
 
 
+def test_a_missing_extra_is_found_before_anything_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynasor.launch.launch.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"symbolic equality needs an extra: pip install 'dynasor-serve\[symbolic\]'"):
+        dynasor.run(trace="svamp", grouping="symbolic")
+
+
 def test_an_unknown_grouping_is_named() -> None:
     with pytest.raises(UnknownName, match="unknown grouping 'semantic'"):
         dynasor.run(trace="svamp", grouping="semantic")
@@ -130,4 +136,4 @@ def test_other_packages_add_programs_and_policies(monkeypatch: pytest.MonkeyPatc
 def test_the_package_offers_what_it_says() -> None:
     assert all(getattr(dynasor, name) is not None for name in dynasor.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        dynasor.nothing  # type: ignore[attr-defined] # noqa: B018
+        dynasor.nothing  # noqa: B018

@@ -37,7 +37,8 @@ class Length:
         """Judge once, at the detection step."""
         if progress.knob < self.detect_at:
             return Grant(self.detect_at - progress.knob)
-        return Grant(progress.remaining) if progress.tokens > self.tokens else stop("short")
+        short = progress.knob == self.detect_at and progress.tokens <= self.tokens
+        return stop("short") if short else Grant(progress.remaining)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ class Windows:
 
     def __call__(self, progress: Progress) -> Grant:
         """Judge after every window."""
-        return stop("window agrees") if progress.votes.streak >= self.window else Grant(self.window)
+        within_window = progress.knob % self.window
+        agrees = not within_window and progress.votes.streak >= self.window
+        return stop("window agrees") if agrees else Grant(self.window - within_window)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ class StaticThreshold:
         at_least("detect_at", self.detect_at, 1)
 
     def __call__(self, progress: Progress) -> Grant:
-        """Judge once, at the detection step."""
+        """Judge once, at the detection step, also where another policy asks to be consulted more often."""
         if progress.knob < self.detect_at:
             return Grant(self.detect_at - progress.knob)
-        return stop("certain") if progress.certaindex >= self.threshold else Grant(progress.remaining)
+        certain = progress.knob == self.detect_at and progress.certaindex >= self.threshold
+        return stop("certain") if certain else Grant(progress.remaining)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,6 @@ class SteppedThreshold:
         """Judge at every step."""
         if progress.knob < self.detect_at:
             return Grant(self.detect_at - progress.knob)
-        return stop("certain") if progress.certaindex >= self.threshold else Grant(self.step)
+        since_step = (progress.knob - self.detect_at) % self.step
+        certain = not since_step and progress.certaindex >= self.threshold
+        return stop("certain") if certain else Grant(self.step - since_step)

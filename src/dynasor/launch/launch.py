@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dynasor.clock import WallClock
 from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
-from dynasor.errors import UnknownName
+from dynasor.errors import MissingExtra, UnknownName
 from dynasor.launch.options import GROUPINGS, RunOptions
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
 from dynasor.launch.sources import Source, live_source, recorded_source
@@ -137,6 +138,8 @@ def _grouping(options: RunOptions) -> tuple[Callable[[], Grouping], Judge, Calla
         case "text":
             return ByText, judge, lambda: None
         case "symbolic":
+            if find_spec("math_verify") is None:  # found out now, and not at the first pair that needs it
+                raise MissingExtra("symbolic equality", "symbolic")
             checker = SymbolicChecker()
             return lambda: ByEquality(checker.same), _symbolic_judge(checker), checker.close
         case _:
