@@ -124,3 +124,22 @@ def test_a_second_ctrl_c_cuts_what_is_in_flight(tmp_path: Path) -> None:
         assert code == 130
         assert "0 of 300 problems are done" in err
         assert server.stats(active=0).aborted == 24
+
+
+def test_a_server_that_dies_ends_the_run_which_can_go_on(tmp_path: Path) -> None:
+    write_problems(tmp_path / "problems.jsonl")
+    with FaultyServer(token_delay_s=TOKEN_DELAY_S) as server:
+        process = start(*command(server.url, "run", "even", "--concurrency", "4"), cwd=tmp_path)
+        while server.stats().answered < 100:
+            sleep(0.01)
+        port = int(server.url.rpartition(":")[2])
+    code, _, err = finish(process)
+    assert code == 1
+    assert "20 programs failed in a row" in err
+    assert "the same command goes on" in err
+    done = len(landed(tmp_path / "run" / "journal.jsonl"))
+    assert done >= 100
+    with FaultyServer(port=port) as server:
+        code, _, err = finish(start(*command(server.url, "run", "even"), cwd=tmp_path))
+        assert code == 0, err
+        assert server.stats().requests == PROBLEMS * CAP - done

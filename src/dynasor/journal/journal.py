@@ -43,6 +43,7 @@ class JournalWriter:
             raise JournalError(f"cannot open {path}: {fault.strerror}") from fault
         self._lock()
         os.ftruncate(self._fd, _whole_lines(self._fd))
+        _sync_directory(path.parent)
 
     def append(self, record: Record) -> None:
         """Add a record to the group that the next `flush` writes."""
@@ -119,6 +120,15 @@ def _decode(path: Path, number: int, line: bytes) -> Record:
             f"{path}, line {number}: layout {record.v} is newer than this package's; upgrade dynasor-serve"
         )
     return record
+
+
+def _sync_directory(directory: Path) -> None:
+    """A new file outlives the machine only once its name does."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _whole_lines(fd: int) -> int:

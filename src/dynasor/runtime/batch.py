@@ -146,9 +146,8 @@ class Batch:
                 self.stalled[program.id] = fault
                 self._stalls_in_a_row += 1
                 if self._stalls_in_a_row >= STALLS_IN_A_ROW:
-                    raise EngineError(
-                        f"{STALLS_IN_A_ROW} programs failed in a row, the last with: {fault}", retryable=True
-                    )
+                    told = f"{STALLS_IN_A_ROW} programs failed in a row, the last with: {fault}"
+                    raise EngineError(f"{told}. Once that is mended, the same command goes on", retryable=True)
 
     def _finished(self, problem: Problem, outcome: Outcome, branch_tokens: int, branches: int) -> ProgramFinished:
         plan = self._plan
