@@ -1,10 +1,29 @@
 """One session on a recording, without a loop, clock or journal: for experiments that replay millions of branches."""
 
-from dynasor.engines.recorded import RecordedEngine
+from collections.abc import Sequence
+from typing import Protocol
+
 from dynasor.programs.session import Cancel, Effect, Finished, Outcome, Session, Submit
+from dynasor.request import Completion, Request, RequestId
 
 
-def drive(session: Session, engine: RecordedEngine) -> Outcome:
+class Recording(Protocol):
+    """An engine that never waits."""
+
+    def submit(self, request: Request) -> None:
+        """Start a request."""
+        ...
+
+    def cancel(self, id: RequestId) -> None:
+        """Cut a request."""
+        ...
+
+    def take(self) -> Sequence[Completion]:
+        """Whatever has ended since; at least one completion while anything runs."""
+        ...
+
+
+def drive(session: Session, engine: Recording) -> Outcome:
     """Run a session to its outcome. Its instants are 0, as a recording has none."""
     outcome = _apply(session.start(0.0), engine)
     while outcome is None:
@@ -13,7 +32,7 @@ def drive(session: Session, engine: RecordedEngine) -> Outcome:
     return outcome
 
 
-def _apply(effects: list[Effect], engine: RecordedEngine) -> Outcome | None:
+def _apply(effects: list[Effect], engine: Recording) -> Outcome | None:
     for effect in effects:
         match effect:
             case Submit(requests):
