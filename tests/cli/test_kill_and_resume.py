@@ -60,7 +60,7 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
         server.reset()
 
         journal = tmp_path / "killed" / "journal.jsonl"
-        kills, asked_before = 0, 0
+        kills, asked_before, grown = 0, 0, 0
         while kills < KILLS:
             known = {_seed_of(5, id.program, id.index) for id in landed(journal)}
             process = start(*command(server.url, "killed", policy, *flags), cwd=tmp_path)
@@ -69,10 +69,12 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
                 process.send_signal(signal.SIGKILL)
                 kills += 1
             finish(process)
+            grown += len(landed(journal)) > len(known)
             received = server.log().received
             again = known & {key[1] for key in received[asked_before:]}
             assert not again, f"{len(again)} branches that had landed were asked for again"
             asked_before = len(received)
+        assert grown >= KILLS // 4, "the kills hit runs at work, not only runs that were starting"
         known = {_seed_of(5, id.program, id.index) for id in landed(journal)}
         code, _, err = finish(start(*command(server.url, "killed", policy, *flags), cwd=tmp_path))
         assert code == 0, err
@@ -107,7 +109,6 @@ def test_ctrl_c_lands_what_is_in_flight_and_says_how_to_go_on(tmp_path: Path) ->
         assert len(landed(tmp_path / "run" / "journal.jsonl")) == stats.answered
         code, out, err = finish(start(*command(server.url, "run", "even", "--json"), cwd=tmp_path))
         assert (code, json.loads(out)["problems"]) == (0, PROBLEMS)
-        assert "resuming run" in err or err == ""
         assert server.stats().requests == PROBLEMS * CAP, "nothing was asked for twice"
 
 

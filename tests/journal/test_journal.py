@@ -93,6 +93,39 @@ def test_a_damaged_line_is_named(path: Path) -> None:
         list(read_journal(path))
 
 
+def test_bytes_that_are_no_text_are_damage_too(path: Path) -> None:
+    write(path, START)
+    with path.open("ab") as file:
+        file.write(b'{"kind":"landed","v":1,"answer":"\xff"}\n')
+    with pytest.raises(UsageError, match="line 2: not a journal record"):
+        list(read_journal(path))
+
+
+def test_opening_a_journal_changes_nothing_before_the_first_write(path: Path) -> None:
+    write(path, START)
+    whole = path.read_bytes() + b"torn"
+    path.write_bytes(whole)
+    with JournalWriter(path):
+        pass
+    assert path.read_bytes() == whole
+
+
+def test_a_force_that_fails_is_told_of_and_tried_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    journal = JournalWriter(path)
+    journal.append(START)
+    journal.flush()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        for _ in range(2):
+            with pytest.raises(JournalError, match=r"cannot force .* to disk: Input/output error"):
+                journal.sync()
+    journal.close()
+    assert list(read_journal(path)) == [START]
+
+
 def test_a_journal_of_a_newer_layout_is_refused(path: Path) -> None:
     write(path, RunStarted(v=99, settings={}, circumstances={}))
     with pytest.raises(UsageError, match="layout 99 is newer"):

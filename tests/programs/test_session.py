@@ -140,9 +140,34 @@ class Babbler(Program):
         return None
 
 
+class Backwards(Program):
+    def execute(self) -> Execution:
+        yield self.claim()
+        yield self.gang([self.request()], knob=-1)
+        return None
+
+
+class Numeric(Program):
+    def execute(self) -> Execution:
+        yield self.claim()
+        return 5  # type: ignore[return-value]
+
+
+class Boundless(Program):
+    def execute(self) -> Execution:
+        yield self.claim()
+        return "5"
+
+    def update_certaindex(self) -> None:
+        self.certaindex = float("nan")
+
+
 @pytest.mark.parametrize(
     ("program", "message"),
     [
+        (Backwards, "Backwards.execute turned its knob by -1; it turns forwards, or not at all"),
+        (Numeric, "Numeric.execute returned 5; an answer is text, or None for none"),
+        (Boundless, "Boundless.update_certaindex set nan; certaindex is a number in"),
         (Greedy, "Greedy.execute turned its knob by 21 where 20 was granted"),
         (Idle, "Idle.execute yielded a gang without requests"),
         (Babbler, "Babbler.execute yielded 'five branches, please', not a claim or a gang"),

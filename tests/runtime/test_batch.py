@@ -2,13 +2,20 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from dynasor.allocation.allocator import InFlight
+from dynasor.allocation.allocator import InFlight, InRounds
+from dynasor.allocation.baselines import Even
 from dynasor.allocation.decided import Decided
+from dynasor.answers.grouping import ByText
+from dynasor.datasets.problem import Problem
 from dynasor.engines.recorded import RecordedEngine
 from dynasor.errors import EngineError, SettingsDiffer, UsageError
 from dynasor.journal.journal import read_journal
 from dynasor.journal.records import Landed, ProgramFinished, RunStarted
+from dynasor.programs.program import Setup
+from dynasor.programs.self_consistency import SelfConsistency
+from dynasor.programs.session import Session
 from dynasor.request import Completion, Finish, Request
 from dynasor.runtime.dispatcher import Limits
 from dynasor.runtime.outputs import write_outputs
@@ -31,8 +38,9 @@ async def test_a_finished_run_asks_nothing_more(tmp_path: Path) -> None:
     before = (tmp_path / "journal.jsonl").read_bytes()
     engine = Counting(RecordedEngine(samples_of(10)))
     batch = batch_of(tmp_path, engine=engine)
-    assert batch.resumed_count == 10
     assert (await batch.run()).finished == 10
+    assert batch.resumed_count == 10
+    assert batch.complete
     assert engine.submitted == []
     assert (tmp_path / "journal.jsonl").read_bytes() == before
 
@@ -54,8 +62,10 @@ async def test_a_run_cut_anywhere_goes_on_without_asking_twice(tmp_path: Path, k
 
 async def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     await batch_of(tmp_path).run()
+    other = batch_of(tmp_path, cap=5)
     with pytest.raises(SettingsDiffer, match=r"cap was 6 and is now 5\. Resume with the old"):
-        batch_of(tmp_path, cap=5)
+        await other.run()
+    assert not other.began
 
 
 async def test_a_file_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
@@ -63,7 +73,107 @@ async def test_a_file_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     lines = (tmp_path / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[1:]))
     with pytest.raises(UsageError, match="does not begin with the settings"):
-        batch_of(tmp_path)
+        await batch_of(tmp_path).run()
+
+
+@pytest.mark.parametrize("notes", ["my own precious notes", "my own\nprecious notes\n"])
+async def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path, notes: str) -> None:
+    (tmp_path / "journal.jsonl").write_text(notes)
+    with pytest.raises(UsageError, match=r"is not the journal of a run|not a journal record"):
+        await batch_of(tmp_path).run()
+    assert (tmp_path / "journal.jsonl").read_text() == notes
+
+
+async def test_a_directory_that_cannot_be_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for directory in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UsageError, match=r"cannot keep a run in .*; choose another --out"):
+            await batch_of(directory).run()
+
+
+async def test_a_second_start_over_the_same_directory_finds_what_the_first_has_done(tmp_path: Path) -> None:
+    first, second = batch_of(tmp_path), batch_of(tmp_path)
+    await first.run()
+    tally = await second.run()
+    assert tally.finished == second.resumed_count == 10
+    assert sum(isinstance(record, RunStarted) for record in read_journal(tmp_path / "journal.jsonl")) == 1
+
+
+class Refusing(RecordedEngine):
+    """Refuses the listed requests for good."""
+
+    def __init__(self, count: int, refused: set[tuple[str, int]]) -> None:
+        super().__init__(samples_of(count))
+        self.refused = refused
+
+    def submit(self, request: Request) -> None:
+        if request.id in self.refused:
+            self._ended.append(Completion(id=request.id, finish=Finish.FAILED, error="400 too long"))
+        else:
+            super().submit(request)
+
+
+async def test_a_program_all_of_whose_branches_were_refused_is_not_an_answer(tmp_path: Path) -> None:
+    batch = batch_of(tmp_path, engine=Refusing(10, {("p3", index) for index in range(6)}))
+    tally = await batch.run()
+    assert (tally.finished, batch.stalled, batch.complete) == (9, {"p3": "400 too long"}, False)
+    engine = Counting(RecordedEngine(samples_of(10)))
+    again = batch_of(tmp_path, engine=engine)
+    assert (await again.run()).finished == 10
+    assert again.complete
+    assert sorted(engine.submitted) == [("p3", index) for index in range(6)], "what failed is tried again"
+
+
+async def test_a_server_that_refuses_everything_ends_the_run(tmp_path: Path) -> None:
+    engine = Refusing(30, {(f"p{k}", index) for k in range(30) for index in range(6)})
+    with pytest.raises(EngineError, match="programs failed in a row, the last with: 400 too long"):
+        await batch_of(tmp_path, count=30, engine=engine).run()
+
+
+async def test_even_saves_nothing_where_branches_failed(tmp_path: Path) -> None:
+    tally = await batch_of(tmp_path, engine=Refusing(10, {("p3", 1), ("p4", 2)})).run()
+    assert tally.failed_count == 2
+    assert tally.saving.estimate().value == pytest.approx(0.0)
+
+
+class Uncounted(RecordedEngine):
+    """A server that does not tell how many tokens it generated."""
+
+    async def ready(self) -> list[Completion]:
+        return [replace(completion, tokens=None) for completion in self.take()]
+
+
+async def test_branches_of_unknown_tokens_are_told_of(tmp_path: Path) -> None:
+    tally = await batch_of(tmp_path, count=2, engine=Uncounted(samples_of(2))).run()
+    assert tally.summary()["branches_of_unknown_tokens"] == 12
+    assert tally.tokens.mean == 0.0
+
+
+class Fragile(SelfConsistency):
+    """Fails on one problem, as programs of users do."""
+
+    def land(self, completion: Completion) -> None:
+        super().land(completion)
+        if self.id == "p2":
+            raise ZeroDivisionError
+
+
+async def test_what_was_paid_for_is_kept_when_a_program_fails(tmp_path: Path) -> None:
+    def session(problem: Problem) -> Session:
+        return Session(Fragile(problem, Setup(cap=6, grouping=ByText)), InRounds(Even()))
+
+    answered: list[Completion] = []
+
+    class Listening(RecordedEngine):
+        async def ready(self) -> list[Completion]:
+            ended = self.take()
+            answered.extend(ended)
+            return ended
+
+    with pytest.raises(ZeroDivisionError):
+        await batch_of(tmp_path, engine=Listening(samples_of(10)), session=session).run()
+    landed = [r.completion.id for r in read_journal(tmp_path / "journal.jsonl") if isinstance(r, Landed)]
+    assert landed == [completion.id for completion in answered]
 
 
 async def test_programs_are_admitted_as_places_become_free(tmp_path: Path) -> None:

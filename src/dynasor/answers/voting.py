@@ -1,8 +1,8 @@
 """Counting the answers of one program's branches, one at a time.
 
-A ballot is order-free: what it says depends on which branch gave which answer, not on which landed first. Every
-question is answered in constant time, so a program may ask after each branch. It does not know what its figures are
-used for; `certaindex.entropy` and the allocation policies do.
+A ballot is order-free: what it says depends on which branch gave which answer, not on which landed first; the streak
+alone is about the order of landing. Every question is answered in constant time, so a program may ask after each
+branch. It does not know what its figures are used for; `certaindex.entropy` and the allocation policies do.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,8 @@ class Votes:
         leader: votes of the leading answer; 0 while no answer was extracted.
         runner_up: votes of the next answer.
         groups: distinct answers, "no answer" counting as one where there is any.
-        streak: how many of the latest votes agree with the very last one; 0 after a branch without an answer.
+        streak: how many of the latest votes to land agree with the very last one; 0 after a branch without an answer.
+            Where groups turned out to be one it may be too small, never too large.
         leader_wins_ties: nothing that can still land would win a tie against the leader.
     """
 

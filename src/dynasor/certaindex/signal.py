@@ -17,14 +17,16 @@ class Evidence:
     """Running totals over the branches that have landed.
 
     Attributes:
-        tokens: generated tokens of the finished branches.
-        finished: how many they are.
+        finished: how many branches they are.
+        tokens: generated tokens of those whose tokens are known.
+        counted: how many these are.
         logprob_sum, logprob_count: of those branches whose mean log-probability is known.
     """
 
     ballot: Ballot = field(default_factory=Ballot)
-    tokens: int = 0
     finished: int = 0
+    tokens: int = 0
+    counted: int = 0
     logprob_sum: float = 0.0
     logprob_count: int = 0
 
@@ -40,9 +42,9 @@ def by_entropy(evidence: Evidence) -> float:
 
 def by_length(evidence: Evidence, half_at_tokens: float = 256.0) -> float:
     """Short branches read as certain: 1 / (1 + mean tokens / half_at_tokens), 0 before the first branch."""
-    if not evidence.finished:
+    if not evidence.counted:
         return 0.0
-    return 1.0 / (1.0 + evidence.tokens / evidence.finished / half_at_tokens)
+    return 1.0 / (1.0 + evidence.tokens / evidence.counted / half_at_tokens)
 
 
 def by_logprob(evidence: Evidence) -> float:

@@ -118,10 +118,11 @@ def _listen(launch: Launch, task: "asyncio.Future[Any]", display: Display) -> No
 
 
 def _leave(launch: Launch, *, cut: bool) -> None:
-    done, batch = launch.batch.tally.finished, launch.batch
-    resume = f"{done} of {launch.problem_count} problems are done; the same command goes on from here"
-    if done >= launch.problem_count:
+    """Say what is left, and leave with a code that tells: 0 where nothing is."""
+    batch = launch.batch
+    if batch.complete:
         return
+    resume = f"{batch.tally.finished} of {launch.problem_count} problems are done; the same command goes on from here"
     if batch.interrupted or cut:
         click.echo(f"dynasor: stopped. {resume}", err=True)
         raise SystemExit(INTERRUPTED)

@@ -1,6 +1,7 @@
 """Tables on a terminal: a comparison of runs, and the result of one. They say everything without colour."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -64,9 +65,20 @@ def _run_table(tally: RunTally) -> Table:
         ("tokens saved", saving if saving == NOTHING else f"{saving} against even allocation ({kind})"),
         ("branches per problem", amount(tally.knob.estimate())),
         ("stopped by", shares({reason: number / tally.finished for reason, number in tally.stops.most_common()})),
+        *_warnings(tally),
     ):
         table.add_row(Text(name), Text(figures or NOTHING))
     return table
+
+
+def _warnings(tally: RunTally) -> Iterator[tuple[str, str]]:
+    """Rows that are there only where something must be known to trust the others."""
+    if tally.unanswered:
+        yield "without an answer", f"{count(tally.unanswered)} problems"
+    if tally.failed_count:
+        yield "failed branches", f"{count(tally.failed_count)}, refused by the server; they have no vote"
+    if tally.unknown_count:
+        yield "uncounted branches", f"{count(tally.unknown_count)}: the server told no tokens; taken at the mean"
 
 
 def _cells(row: Row) -> list[str]:

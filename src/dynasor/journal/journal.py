@@ -2,7 +2,7 @@
 
 Records are written when they are flushed: from then on they outlive the process. They outlive the machine from the
 next `sync` on. A torn last line, the mark of a write that was cut short, is left out by readers and removed by the next
-writer. The journal does not know what its records mean.
+write. The journal does not know what its records mean.
 """
 
 import fcntl
@@ -37,13 +37,12 @@ class JournalWriter:
         self._encoder = msgspec.json.Encoder()
         self._buffer = bytearray()
         self._unsynced = False
+        self._repaired = False
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as fault:
             raise JournalError(f"cannot open {path}: {fault.strerror}") from fault
         self._lock()
-        os.ftruncate(self._fd, _whole_lines(self._fd))
-        _sync_directory(path.parent)
 
     def append(self, record: Record) -> None:
         """Add a record to the group that the next `flush` writes."""
@@ -52,13 +51,15 @@ class JournalWriter:
 
     def flush(self) -> None:
         """Write the group; it now survives the death of this process."""
-        while self._buffer:
-            try:
+        try:
+            if self._buffer and not self._repaired:
+                self._repair()
+            while self._buffer:
                 written = os.write(self._fd, self._buffer)
-            except OSError as fault:
-                raise JournalError(f"cannot write {self.path}: {fault.strerror}; mend that and resume") from fault
-            del self._buffer[:written]
-            self._unsynced = True
+                del self._buffer[:written]
+                self._unsynced = True
+        except OSError as fault:
+            raise JournalError(f"cannot write {self.path}: {fault.strerror}; mend that and resume") from fault
 
     def sync(self) -> None:
         """Force what was flushed onto the disk; may be called from another thread."""
@@ -67,6 +68,7 @@ class JournalWriter:
             try:
                 os.fsync(self._fd)
             except OSError as fault:
+                self._unsynced = True
                 raise JournalError(f"cannot force {self.path} to disk: {fault.strerror}") from fault
 
     def close(self) -> None:
@@ -84,6 +86,12 @@ class JournalWriter:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _repair(self) -> None:
+        """Cut a torn tail off, before the first write and not before: whoever only reads changes nothing."""
+        os.ftruncate(self._fd, _whole_lines(self._fd))
+        _sync_directory(self.path.parent)
+        self._repaired = True
 
     def _lock(self) -> None:
         try:
@@ -113,7 +121,7 @@ def read_journal(path: Path) -> Iterator[Record]:
 def _decode(path: Path, number: int, line: bytes) -> Record:
     try:
         record: Record = _decoder.decode(line)
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         raise UsageError(f"{path}, line {number}: not a journal record ({fault})") from fault
     if record.v > VERSION:
         raise UsageError(

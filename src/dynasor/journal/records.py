@@ -37,7 +37,9 @@ class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
         correct: in [0, 1]; None where there is no right answer to judge by.
         even_tokens: what even allocation at the same cap takes: recorded, or estimated from this program's branches.
         even_recorded: which of the two.
-        latency_s: from the program's start to its answer, in seconds of the engine that ran it.
+        unknown_count: branches whose tokens the server did not tell; counted at the mean of the others.
+        latency_s: wall seconds from the program's start to its answer; of a recording, those of the replay.
+        verdicts: the judge of a recorded problem, so that a replay of this run is judged alike.
     """
 
     v: int = VERSION
@@ -55,7 +57,9 @@ class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     cut_tokens: int = 0
     cut_count: int = 0
     failed_count: int = 0
+    unknown_count: int = 0
     latency_s: float = 0.0
+    verdicts: dict[str, float] | None = None
 
 
 Record = RunStarted | Landed | ProgramFinished

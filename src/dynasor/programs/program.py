@@ -29,7 +29,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Gang:
-    """Requests of one step, in flight together. `knob` is how far they turn the knob once all have landed."""
+    """Requests of one step, in flight together.
+
+    `knob` is how far they turn the knob once all have landed. The resource cap bounds the knob: requests that do not
+    turn it, such as probes, are the algorithm's own to bound.
+    """
 
     requests: tuple[Request, ...]
     knob: int
@@ -105,7 +109,7 @@ class Program(ABC):
     def random(self) -> Random:
         """Made at first use: most programs need none, and seeding one costs more than a branch."""
         if self._random is None:
-            self._random = Random(f"{self.setup.seed}/{self.id}")
+            self._random = Random(f"program/{self.setup.seed}/{self.id}")
         return self._random
 
     @abstractmethod
@@ -121,8 +125,10 @@ class Program(ABC):
         self.branches.append(completion)
         evidence = self.evidence
         evidence.ballot.cast(completion.id.index, self.answer_of(completion))
-        evidence.tokens += completion.tokens or 0
         evidence.finished += 1
+        if completion.tokens is not None:
+            evidence.tokens += completion.tokens
+            evidence.counted += 1
         if completion.mean_logprob is not None:
             evidence.logprob_sum += completion.mean_logprob
             evidence.logprob_count += 1

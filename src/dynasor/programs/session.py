@@ -40,6 +40,8 @@ class Outcome:
         cut_tokens: of these, what cut branches had generated.
         cut_count, failed_count: branches that were cut, and that failed for good.
         stopped_by: why it got no more: "cap", or the policy's reason.
+        fault: why the last failed branch did; None if none did.
+        unknown_count: branches whose server did not tell their tokens; they are counted at the mean of the others.
         started_at, finished_at: instants in the host's seconds.
     """
 
@@ -53,6 +55,8 @@ class Outcome:
     stopped_by: str
     started_at: float
     finished_at: float
+    fault: str | None = None
+    unknown_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Session:
         self._balance = 0  # granted knob that is not yet spent
         self._stopped_by = "the program"
         self._tokens = self._cut_tokens = self._cut_count = self._failed_count = 0
+        self._unknown_count = 0
+        self._fault: str | None = None
         self._started_at = 0.0
 
     def start(self, now: float) -> list[Effect]:
@@ -123,7 +129,10 @@ class Session:
     def _count(self, completion: Completion) -> None:
         tokens = self._mean_tokens() if completion.tokens is None else completion.tokens
         self._tokens += tokens
-        self._failed_count += completion.finish is Finish.FAILED
+        self._unknown_count += completion.tokens is None
+        if completion.finish is Finish.FAILED:
+            self._failed_count += 1
+            self._fault = completion.error
         if completion.id in self._cut:
             self._cut_count += 1
             self._cut_tokens += tokens
@@ -131,7 +140,7 @@ class Session:
     def _mean_tokens(self) -> int:
         """What an unknown branch is counted at: a server that does not stream does not tell what a cut one cost."""
         evidence = self.program.evidence
-        return round(evidence.tokens / evidence.finished) if evidence.finished else 0
+        return round(evidence.tokens / evidence.counted) if evidence.counted else 0
 
     def _end_gang(self, now: float) -> list[Effect]:
         gang, landed = self._gang, self._landed
@@ -165,6 +174,8 @@ class Session:
         name = type(self.program).__name__
         if not gang.requests:
             raise ProgramError(f"{name}.execute yielded a gang without requests")
+        if gang.knob < 0:
+            raise ProgramError(f"{name}.execute turned its knob by {gang.knob}; it turns forwards, or not at all")
         if gang.knob > self._balance:
             raise ProgramError(f"{name}.execute turned its knob by {gang.knob} where {self._balance} was granted")
         self._balance -= gang.knob
@@ -172,8 +183,9 @@ class Session:
         self._in_flight = {request.id for request in gang.requests}
         return Submit(gang.requests)
 
-    def _outcome(self, answer: str | None, now: float) -> Outcome:
+    def _outcome(self, answer: Any, now: float) -> Outcome:
         self.program.update_certaindex()
+        self._check(answer)
         return Outcome(
             answer,
             self.program.certaindex,
@@ -185,4 +197,15 @@ class Session:
             self._stopped_by,
             self._started_at,
             now,
+            self._fault,
+            self._unknown_count,
         )
+
+    def _check(self, answer: Any) -> None:
+        """What a program gets wrong here would be written to a journal that nobody could read again."""
+        name = type(self.program).__name__
+        certaindex: Any = self.program.certaindex
+        if not (answer is None or isinstance(answer, str)):
+            raise ProgramError(f"{name}.execute returned {answer!r}; an answer is text, or None for none")
+        if not (isinstance(certaindex, int | float) and 0.0 <= certaindex <= 1.0):
+            raise ProgramError(f"{name}.update_certaindex set {certaindex!r}; certaindex is a number in [0, 1]")

@@ -10,14 +10,15 @@ from pathlib import Path
 from dynasor.clock import Clock
 from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.engines.engine import Engine
-from dynasor.errors import EngineError
+from dynasor.errors import EngineError, UsageError
 from dynasor.journal.journal import JournalWriter
 from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
+from dynasor.programs.program import Program
 from dynasor.programs.session import Outcome, Session
 from dynasor.request import Finish, ProgramId
 from dynasor.runtime.dispatcher import BranchLanded, Dispatcher, Event, Limits, ProgramEnded, ProgramStalled
 from dynasor.runtime.group_sync import GroupSync
-from dynasor.runtime.resume import resume_point
+from dynasor.runtime.resume import ResumePoint, resume_point
 from dynasor.runtime.tally import RunTally
 
 JOURNAL = "journal.jsonl"
@@ -50,15 +51,15 @@ class BatchPlan:
 
 
 class Batch:
-    """One run over a set of problems, in one directory.
+    """One run over a set of problems, in one directory. Nothing is read or written before `run`.
 
     Attributes:
         tally: the result so far, that of earlier parts of a resumed run included.
-        stalled: programs that the engine let down, and why; a resume goes on with them.
+        stalled: programs that the engine let down, or refused every branch of, and why; a resume tries them again.
+        began: whether the journal is this process's to write; else another's run is there, or one unlike this.
+        complete: whether every problem was come to, and every program that was started has answered.
+        resumed_count: programs that had answered before.
         observe: called after every turn, for a display.
-
-    Raises:
-        SettingsDiffer: if the directory holds a run under other settings.
     """
 
     def __init__(self, plan: BatchPlan, engine: Engine, clock: Clock, directory: Path) -> None:
@@ -66,9 +67,11 @@ class Batch:
         self._clock = clock
         self._directory = directory
         self._dispatcher = Dispatcher(engine, clock, plan.limits)
-        self._point = resume_point(directory / JOURNAL, plan.settings)
+        self._point = ResumePoint()
         self._stalls_in_a_row = 0
-        self.resumed_count = self._point.tally.finished
+        self._exhausted = False
+        self.began = False
+        self.resumed_count = 0
         self.stalled: dict[ProgramId, str] = {}
         self.observe: Callable[[], None] = lambda: None
 
@@ -87,6 +90,11 @@ class Batch:
         """Whether the run was asked to stop before its end."""
         return self._dispatcher.draining
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left for a resume."""
+        return self._exhausted and not self.stalled and not self._dispatcher.program_count
+
     def interrupt(self) -> None:
         """Start nothing more; `run` returns once what is in flight has landed."""
         self._dispatcher.drain()
@@ -95,17 +103,22 @@ class Batch:
         """Run to the end, or to an interruption, and return the result so far.
 
         Raises:
+            SettingsDiffer: if the directory holds a run under other settings.
+            UsageError: if another process is at it, or no run can be kept there.
             EngineError: if the engine lets program after program down; what landed is journaled.
             JournalError: if the journal cannot be written.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with JournalWriter(self._directory / JOURNAL) as journal:
+        with JournalWriter(_made(self._directory) / JOURNAL) as journal:
+            self._point = resume_point(journal.path, self._plan.settings)
+            self.resumed_count = self._point.tally.finished
+            self.began = True
             if not self._point.begun:
                 journal.append(RunStarted(settings=self._plan.settings, circumstances=self._plan.circumstances))
             sync = GroupSync(journal)
             try:
                 await self._turn_until_idle(journal, sync)
             finally:
+                self._record(journal, self._dispatcher.take_events())
                 await sync.finish()
         return self.tally
 
@@ -118,8 +131,8 @@ class Batch:
             sync.kick()
             if self._dispatcher.idle:
                 return
-            for event in await self._dispatcher.step():
-                self._record(journal, event)
+            self._record(journal, await self._dispatcher.step())
+            self._give_up_on_a_dead_engine()
             self.observe()
             turn += 1
             if turn % TURNS_PER_BREATH == 0:
@@ -129,29 +142,39 @@ class Batch:
         while self._dispatcher.has_room:
             problem = next(problems, None)
             if problem is None:
+                self._exhausted = True
                 return
             self._dispatcher.start(self._plan.session(problem), self._point.landed.pop(problem.id, ()))
 
-    def _record(self, journal: JournalWriter, event: Event) -> None:
-        match event:
-            case BranchLanded(program, completion):
-                answer = None if completion.finish in _SILENT else program.answer_of(completion)
-                journal.append(Landed(answer=answer, completion=completion))
-            case ProgramEnded(program, outcome):
-                self._stalls_in_a_row = 0
-                record = self._finished(program.problem, outcome, program.evidence.tokens, program.evidence.finished)
-                journal.append(record)
-                self.tally.add(record)
-            case ProgramStalled(program, fault):
-                self.stalled[program.id] = fault
-                self._stalls_in_a_row += 1
-                if self._stalls_in_a_row >= STALLS_IN_A_ROW:
-                    told = f"{STALLS_IN_A_ROW} programs failed in a row, the last with: {fault}"
-                    raise EngineError(f"{told}. Once that is mended, the same command goes on", retryable=True)
+    def _record(self, journal: JournalWriter, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case BranchLanded(program, completion):
+                    answer = None if completion.finish in _SILENT else program.answer_of(completion)
+                    journal.append(Landed(answer=answer, completion=completion))
+                case ProgramEnded(program, outcome) if outcome.failed_count and not program.branches:
+                    self._stall(program.id, outcome.fault or "no reason given")
+                case ProgramEnded(program, outcome):
+                    self._stalls_in_a_row = 0
+                    record = self._finished(program, outcome)
+                    journal.append(record)
+                    self.tally.add(record)
+                case ProgramStalled(program, fault):
+                    self._stall(program.id, fault)
 
-    def _finished(self, problem: Problem, outcome: Outcome, branch_tokens: int, branches: int) -> ProgramFinished:
-        plan = self._plan
-        estimate = plan.cap * branch_tokens / branches if branches else float(outcome.tokens)
+    def _stall(self, program: ProgramId, fault: str) -> None:
+        self.stalled[program] = fault
+        self._stalls_in_a_row += 1
+
+    def _give_up_on_a_dead_engine(self) -> None:
+        if self._stalls_in_a_row >= STALLS_IN_A_ROW:
+            fault = list(self.stalled.values())[-1]
+            told = f"{self._stalls_in_a_row} programs failed in a row, the last with: {fault}"
+            raise EngineError(f"{told}. Once that is mended, the same command goes on", retryable=True)
+
+    def _finished(self, program: Program, outcome: Outcome) -> ProgramFinished:
+        plan, problem, evidence = self._plan, program.problem, program.evidence
+        mean_tokens = evidence.tokens / evidence.counted if evidence.counted else 0.0
         return ProgramFinished(
             program=problem.id,
             question=problem.question,
@@ -162,13 +185,25 @@ class Batch:
             knob=outcome.knob,
             tokens=outcome.tokens,
             stopped_by=outcome.stopped_by,
-            even_tokens=plan.even_tokens(problem.id) if plan.even_tokens else estimate,
+            even_tokens=(
+                plan.even_tokens(problem.id) if plan.even_tokens else mean_tokens * (plan.cap - outcome.failed_count)
+            ),
             even_recorded=plan.even_tokens is not None,
             cut_tokens=outcome.cut_tokens,
             cut_count=outcome.cut_count,
             failed_count=outcome.failed_count,
+            unknown_count=outcome.unknown_count,
             latency_s=outcome.finished_at - outcome.started_at,
+            verdicts=dict(problem.verdicts) if problem.verdicts is not None else None,
         )
+
+
+def _made(directory: Path) -> Path:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise UsageError(f"cannot keep a run in {directory}: {fault.strerror}; choose another --out") from fault
+    return directory
 
 
 _SILENT = frozenset({Finish.CANCELLED, Finish.FAILED})  # nothing to read an answer from

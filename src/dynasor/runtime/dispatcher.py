@@ -107,11 +107,20 @@ class Dispatcher:
     async def step(self) -> list[Event]:
         """Wait until something happens, and return all that has."""
         if self._running and not self._events:
-            for completion in await self._engine.ready():
+            completions = await self._engine.ready()
+            self._events += [self._told(c) for c in completions if not _lets_down(c)]  # paid for, whatever comes next
+            for completion in completions:
                 self._take(completion)
             self._fill()
+        return self.take_events()
+
+    def take_events(self) -> list[Event]:
+        """What has happened and was not yet told of; also after `step` has raised what a program of a user's raised."""
         events, self._events = self._events, []
         return events
+
+    def _told(self, completion: Completion) -> Event:
+        return BranchLanded(self._sessions[completion.id.program].program, completion)
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self._limits.requests:
@@ -125,19 +134,13 @@ class Dispatcher:
         self._running.discard(completion.id)
         self._running_count[program] -= 1
         session = self._sessions[program]
-        if completion.finish is Finish.FAILED and completion.retryable:
+        if _lets_down(completion):
             self._stall(session, completion.error or "no reason given")
-        elif program in self._stalled:  # paid for, so it is told of, for the resume to use
-            self._events.append(BranchLanded(session.program, completion))
-        else:
-            self._land(session, completion)
+        elif program not in self._stalled:
+            self._apply(session, session.land(completion, self._clock.now()))
         if not self._running_count[program]:
             del self._running_count[program]
             self._give_up(session)
-
-    def _land(self, session: Session, completion: Completion) -> None:
-        self._events.append(BranchLanded(session.program, completion))
-        self._apply(session, session.land(completion, self._clock.now()))
 
     def _apply(self, session: Session, effects: list[Effect]) -> None:
         for effect in effects:
@@ -155,7 +158,9 @@ class Dispatcher:
             self._engine.cancel(id)
         else:
             self._waiting.pop(id, None)
-            self._land(session, Completion(id=id, finish=Finish.CANCELLED))
+            unstarted = Completion(id=id, finish=Finish.CANCELLED)
+            self._events.append(BranchLanded(session.program, unstarted))
+            self._apply(session, session.land(unstarted, self._clock.now()))
 
     def _end(self, session: Session, outcome: Outcome) -> None:
         del self._sessions[session.program.id]
@@ -173,3 +178,8 @@ class Dispatcher:
         if fault is not None:
             del self._sessions[session.program.id]
             self._events.append(ProgramStalled(session.program, fault))
+
+
+def _lets_down(completion: Completion) -> bool:
+    """Whether a request failed for a reason that may pass, so that its program must be left for a resume."""
+    return completion.finish is Finish.FAILED and completion.retryable

@@ -21,6 +21,7 @@ class GroupSync:
         self._task = asyncio.create_task(asyncio.to_thread(self._journal.sync))
 
     async def finish(self) -> None:
-        """Wait for the force that is under way."""
+        """Wait for the force that is under way; raises what it raised."""
         if self._task is not None:
             await asyncio.wait([self._task])
+            self._task.result()

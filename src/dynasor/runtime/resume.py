@@ -7,8 +7,10 @@ from pathlib import Path
 from dynasor.errors import SettingsDiffer, UsageError
 from dynasor.journal.journal import read_journal
 from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
-from dynasor.request import Completion
+from dynasor.request import Completion, Finish
 from dynasor.runtime.tally import RunTally
+
+_FIRST_BYTES = b'{"kind":"run"'
 
 
 @dataclass(slots=True)
@@ -29,15 +31,13 @@ class ResumePoint:
 
 
 def resume_point(journal: Path, settings: Mapping[str, Setting]) -> ResumePoint:
-    """Read a journal, which may be missing, and compare its settings.
+    """Read a journal, which may be empty, and compare its settings. Branches that failed are left to be tried again.
 
     Raises:
         SettingsDiffer: if the run was started under other settings; names each that differs.
         UsageError: if the file is not a journal of a run.
     """
     point = ResumePoint()
-    if not journal.exists():
-        return point
     for record in read_journal(journal):
         match record:
             case RunStarted():
@@ -45,13 +45,25 @@ def resume_point(journal: Path, settings: Mapping[str, Setting]) -> ResumePoint:
                 point.begun = True
             case _ if not point.begun:
                 raise UsageError(f"{journal} does not begin with the settings of a run; choose another --out")
+            case Landed(completion=completion) if completion.finish is Finish.FAILED:
+                pass
             case Landed(completion=completion):
                 point.landed.setdefault(completion.id.program, []).append(completion)
             case ProgramFinished():
                 point.finished.add(record.program)
                 point.landed.pop(record.program, None)
                 point.tally.add(record)
+    if not point.begun:
+        _refuse_strangers(journal)
     return point
+
+
+def _refuse_strangers(journal: Path) -> None:
+    """A file without a whole record is ours only if it is the beginning of our first one, torn."""
+    with journal.open("rb") as file:
+        beginning = file.read(len(_FIRST_BYTES))
+    if not _FIRST_BYTES.startswith(beginning):
+        raise UsageError(f"{journal} is not the journal of a run; move it away, or choose another --out")
 
 
 def _compare(journal: Path, old: Mapping[str, Setting], new: Mapping[str, Setting]) -> None:

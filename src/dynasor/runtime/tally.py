@@ -16,6 +16,7 @@ class RunTally:
         tokens: per problem.
         saving: against even allocation at the same cap, on the same problems.
         stops: why programs got no more, and how many for each reason.
+        unknown_count: branches whose tokens the server did not tell.
         even_recorded: whether the even reference is recorded for every problem, or estimated for some.
     """
 
@@ -28,6 +29,7 @@ class RunTally:
     cut_tokens: int = 0
     cut_count: int = 0
     failed_count: int = 0
+    unknown_count: int = 0
     unanswered: int = 0
     even_recorded: bool = True
 
@@ -43,6 +45,7 @@ class RunTally:
         self.cut_tokens += record.cut_tokens
         self.cut_count += record.cut_count
         self.failed_count += record.failed_count
+        self.unknown_count += record.unknown_count
         self.unanswered += record.answer is None
         self.even_recorded &= record.even_recorded
 
@@ -66,6 +69,7 @@ class RunTally:
             "cut_branches": self.cut_count,
             "cut_tokens": self.cut_tokens,
             "failed_branches": self.failed_count,
+            "branches_of_unknown_tokens": self.unknown_count,
             "problems_without_answer": self.unanswered,
         }
 
