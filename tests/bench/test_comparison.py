@@ -1,23 +1,24 @@
-"""Runs side by side: what they share, what each is compared with, and the figures themselves."""
+"""Runs side by side: what they share, and the figures themselves."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
+from random import Random
 from statistics import fmean
 
 import pytest
 
 from dynasor.bench.comparison import Comparison, compare, tokens_to_accuracy
+from dynasor.bench.resampling import DRAWS
 from dynasor.bench.rows import Baseline, Row
 from dynasor.bench.runs import Run
 from dynasor.bench.summary import summary
 from dynasor.errors import UsageError
-from dynasor.journal.records import Setting
-from dynasor.metrics.intervals import Estimate, bootstrap, wilson
+from dynasor.metrics.intervals import Estimate, wilson
 from support.journals import SyntheticRun, finished
-from support.runs import STATIC, bare, both_at, loaded, written
+from support.runs import STATIC, both_at, loaded, written
 
 
 class TestSharedProblems:
@@ -47,75 +48,6 @@ class TestSharedProblems:
     def test_nothing_is_not_compared(self) -> None:
         with pytest.raises(UsageError, match="nothing to compare"):
             compare([])
-
-
-class TestBaselines:
-    def test_the_even_run_of_the_same_cap_is_the_baseline(self, tmp_path: Path) -> None:
-        comparison = compare(loaded(tmp_path, both_at(10, 40)))
-        assert {row.label: (row.baseline, row.against) for row in comparison.rows} == {
-            "even, cap 10": (Baseline.ITSELF, None),
-            "even, cap 40": (Baseline.ITSELF, None),
-            f"{STATIC}, cap 10": (Baseline.RUN, "even, cap 10"),
-            f"{STATIC}, cap 40": (Baseline.RUN, "even, cap 40"),
-        }
-
-    @pytest.mark.parametrize(
-        "different", [{"cap": 20}, {"seed": 1}, {"algorithm": "best-of-n"}, {"model": "m"}, {"temperature": 1.0}]
-    )
-    def test_an_even_run_under_other_settings_is_none(self, tmp_path: Path, different: dict[str, Setting]) -> None:
-        synthetic = [SyntheticRun("even", settings=different), SyntheticRun(STATIC, effort=0.5)]
-        row = compare(loaded(tmp_path, synthetic)).rows[1]
-        assert row.baseline is Baseline.ESTIMATED
-        assert row.against is None
-
-    @pytest.mark.parametrize("different", [{"in_flight": True}, {"signal": "length"}])
-    def test_what_even_allocation_never_reads_keeps_no_run_from_it(
-        self, tmp_path: Path, different: dict[str, Setting]
-    ) -> None:
-        synthetic = [SyntheticRun("even"), SyntheticRun(STATIC, effort=0.5, settings=different)]
-        assert compare(loaded(tmp_path, synthetic)).rows[1].against == "even"
-
-    @pytest.mark.parametrize(("recorded", "kind"), [(True, Baseline.RECORDED), (False, Baseline.ESTIMATED)])
-    def test_without_one_the_run_tells_what_even_allocation_takes(
-        self, tmp_path: Path, recorded: bool, kind: Baseline
-    ) -> None:
-        records = [finished(p, tokens=30, even_tokens=100.0, even_recorded=recorded) for p in "pq"]
-        row = only_row(compare([written(tmp_path / "a", records, policy=STATIC)]))
-        assert row.baseline is kind
-        assert row.saved is not None
-        assert row.saved.value == pytest.approx(0.7)
-        assert (row.gained, row.changed) == (None, None)
-
-    def test_one_estimated_problem_makes_the_reference_estimated(self, tmp_path: Path) -> None:
-        records = [finished("p", even_recorded=True), finished("q", even_recorded=False)]
-        assert only_row(compare([written(tmp_path / "a", records, policy=STATIC)])).baseline is Baseline.ESTIMATED
-
-    @pytest.mark.parametrize("name", [STATIC, "run1", "{root}/run1"])
-    def test_a_baseline_can_be_named_by_label_and_by_directory(self, tmp_path: Path, name: str) -> None:
-        runs = loaded(tmp_path, [SyntheticRun("even"), SyntheticRun(STATIC, effort=0.5)])
-        comparison = compare(runs, name.replace("{root}", str(tmp_path)))
-        even, static = comparison.rows
-        assert comparison.named_baseline == STATIC
-        assert static.baseline is Baseline.ITSELF
-        assert static.saved is None
-        assert even.against == STATIC
-        assert even.saved is not None
-        assert even.saved.value == pytest.approx(1 - even.total_tokens / static.total_tokens)
-        assert even.saved.value < -0.5
-
-    def test_a_label_needs_no_number_of_seeds(self, tmp_path: Path) -> None:
-        runs = loaded(tmp_path, [SyntheticRun("even", seed=seed) for seed in range(3)])
-        assert compare(runs, "even").named_baseline == "even × 3 seeds"
-
-    def test_an_unknown_baseline_tells_the_known_ones(self, tmp_path: Path) -> None:
-        runs = loaded(tmp_path, both_at(10, 40))
-        with pytest.raises(UsageError, match=r"no run here is called 'evne'; .* by its label: 'even, cap 10', 'even, "):
-            compare(runs, "evne")
-
-    def test_a_name_of_several_runs_is_refused(self) -> None:
-        runs = [bare("x/run", {}), bare("y/run", {"policy": STATIC})]
-        with pytest.raises(UsageError, match="'run' is the name of 2 runs"):
-            compare(runs, "run")
 
 
 class TestFigures:
@@ -158,9 +90,9 @@ class TestFigures:
         def gained(chosen: Sequence[int]) -> float:
             return fmean((a[i].correct or 0) - (b[i].correct or 0) for i in chosen)
 
-        assert_same(row.saved, bootstrap(60, saved))
-        assert_same(row.gained, bootstrap(60, gained))
-        assert_same(row.tokens, bootstrap(60, lambda chosen: fmean(a[i].tokens for i in chosen)))
+        assert_bounds(row.saved, 60, saved)
+        assert_bounds(row.gained, 60, gained)
+        assert_bounds(row.tokens, 60, lambda chosen: fmean(a[i].tokens for i in chosen))
 
     def test_pairing_makes_the_interval_of_the_difference_narrow(self, tmp_path: Path) -> None:
         even, static = loaded(tmp_path, [SyntheticRun("even"), SyntheticRun(STATIC, effort=0.5)])
@@ -281,6 +213,15 @@ class TestSummary:
         assert sum(static["stopped_by"].values()) == pytest.approx(1, abs=1e-5)
         assert [len(series["points"]) for series in read["tokens_to_accuracy"]] == [1, 1]
 
+    def test_a_replay_has_no_latency(self, tmp_path: Path) -> None:
+        records = [finished("p", latency_s=2.0)]
+        live = written(tmp_path / "a", records)
+        replay = written(tmp_path / "b", records, policy=STATIC, trace="svamp")
+        comparison = compare([live, replay])
+        assert [row.latency_s for row in comparison.rows] == [2.0, None]
+        read = json.loads(json.dumps(summary(comparison), allow_nan=False))
+        assert [row["latency_s"] for row in read["rows"]] == [2.0, None]
+
     def test_what_is_no_number_is_null(self, tmp_path: Path) -> None:
         comparison = compare([written(tmp_path / "a", [finished("p", tokens=250)], policy=STATIC)])
         read = json.loads(json.dumps(summary(comparison), allow_nan=False))
@@ -297,6 +238,10 @@ def figure(estimate: Estimate | None) -> float:
     return estimate.value
 
 
-def assert_same(estimate: Estimate | None, expected: Estimate) -> None:
+def assert_bounds(estimate: Estimate | None, count: int, statistic: Callable[[Sequence[int]], float]) -> None:
+    """The plain percentile bootstrap: the statistic anew for every draw of problems."""
+    random = Random(0)
+    drawn = sorted(statistic(random.choices(range(count), k=count)) for _ in range(DRAWS))
+    expected = (statistic(range(count)), drawn[int(0.025 * DRAWS)], drawn[int(0.975 * DRAWS) - 1])
     assert estimate is not None
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((expected.value, expected.low, expected.high))
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(expected)

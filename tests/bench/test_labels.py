@@ -17,6 +17,7 @@ class TestLabels:
             ({"model": "small"}, {"model": "large"}, ["even, small", "even, large"]),
             ({"algorithm": "sc"}, {"algorithm": "best-of-n"}, ["even, sc", "even, best-of-n"]),
             ({"trace": "svamp"}, {"problems": "gsm8k"}, ["even, svamp", "even, gsm8k"]),
+            ({"model": "m", "problems": "exam"}, {"policy": "beta", "trace": "runs/even"}, ["even", "beta"]),
             ({"temperature": 0.7}, {"temperature": 1.0}, ["even, temperature=0.7", "even, temperature=1.0"]),
             ({"stop": "a\nb"}, {"stop": "x" * 50}, ["even, stop=a b", f"even, stop={'x' * 23}…"]),
             (

@@ -116,6 +116,14 @@ def test_seeds_and_directories_of_an_averaged_row_are_listed(tmp_path: Path) -> 
     assert "2 runs over 5 problems" in read.text
 
 
+def test_only_a_live_run_has_a_latency(tmp_path: Path) -> None:
+    records = [finished("p", latency_s=12.5)]
+    live, replay = written(tmp_path / "a", records), written(tmp_path / "b", records, policy=STATIC, trace="svamp")
+    words = " ".join(StrictHTML(page(compare([live, replay]), Figures(), MADE)).text.split())
+    assert words.count("mean latency12.5 s") == 1
+    assert words.count("mean latency–") == 1
+
+
 def test_without_right_answers_there_is_a_dash_and_a_word_on_it(tmp_path: Path) -> None:
     comparison = compare([written(tmp_path / "a", [finished("p", correct=None)])])
     read = StrictHTML(page(comparison, Figures(), MADE))

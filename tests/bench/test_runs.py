@@ -47,11 +47,18 @@ class TestLoading:
         with pytest.raises(UsageError, match=r"it holds runs, name those: \S+/a \S+/b \S+/c \.\.\.$"):
             load_run(tmp_path)
 
+    def test_names_that_a_shell_would_break_are_quoted(self, tmp_path: Path) -> None:
+        SyntheticRun(count=2).write(tmp_path / "my run")
+        with pytest.raises(UsageError, match=r"it holds runs, name those: '\S+/my run'$"):
+            load_run(tmp_path)
+
     @pytest.mark.parametrize(
         ("command", "hint"),
         [
             ("/usr/bin/dynasor run --trace svamp --out runs/a", "dynasor run --trace svamp --out runs/a"),
             ("/lib/dynasor/__main__.py run --trace svamp", "dynasor run --trace svamp"),
+            ("dynasor run --out 'my runs/a'", "dynasor run --out 'my runs/a'"),
+            ("dynasor run --out don't", "dynasor run --out 'don'\"'\"'t'"),
             ("./mine.py", "./mine.py"),
             (None, "the command that began it"),
         ],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynasor.bench.comparison import compare
-from dynasor.bench.wording import amount, broken, count, notes, percent, points, problems, shares
+from dynasor.bench.wording import amount, broken, count, notes, percent, points, problems, seconds, shares
 from dynasor.metrics.intervals import Estimate
 from support.journals import finished
 from support.runs import STATIC, written
@@ -19,6 +19,10 @@ def test_shares_differences_and_amounts_have_their_own_forms() -> None:
     assert points(Estimate(-0.003, -0.01, 0.004)) == "-0.3 [-1.0, +0.4]"
     assert amount(Estimate(1234.4, 1100.2, 14000)) == "1,234 [1,100 to 14,000]"
     assert shares({"certain": 0.618, "cap": 0.382}) == "certain 62 %, cap 38 %"
+
+
+def test_a_time_that_tells_nothing_is_a_dash() -> None:
+    assert [seconds(duration) for duration in (12.345, 0.5, 0.0, None)] == ["12.3 s", "0.5 s", "–", "–"]
 
 
 def test_zero_has_no_sign_whatever_was_rounded_to_it() -> None:

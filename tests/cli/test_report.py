@@ -14,6 +14,7 @@ from dynasor.cli.tables import print_run
 from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
 from dynasor.runtime.tally import RunTally
+from support.commands import finish, start
 from support.journals import SyntheticRun, finished, write_run
 
 LONG = "decided+static:threshold=0.7,detect_at=5"
@@ -51,8 +52,8 @@ def test_the_table_fits_eighty_columns_and_breaks_long_labels_at_their_signs(run
     lines = invoke(*runs, "--no-figures").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
-    for start in ("run  ", "even  ", "decided+static:  ", "threshold=0.7,detect_at=5 [", "in flight  "):
-        assert f"\n{start}" in text
+    for beginning in ("run  ", "even  ", "decided+static:  ", "threshold=0.7,detect_at=5 [", "in flight  "):
+        assert f"\n{beginning}" in text
     assert "\x1b" not in "".join(lines)
 
 
@@ -71,6 +72,34 @@ def test_json_is_all_that_is_printed_and_nothing_is_written(runs: list[Path]) ->
     assert [row["label"] for row in json.loads(result.stdout)["rows"]] == ["even", f"{LONG} in flight"]
     assert result.stderr == ""
     assert not Path("report").exists()
+
+
+def test_json_is_ascii_whatever_the_terminal_can_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in (0, 1):
+        SyntheticRun("even", count=3, seed=seed).write(Path(f"even{seed}"))
+    printed = invoke("even0", "even1", "--json").stdout
+    assert printed.isascii()
+    assert json.loads(printed)["rows"][0]["label"] == "even × 2 seeds"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "even", "certain", "--no-figures"],
+        ["run", "--trace", "svamp", "--policy", "even", "--cap", "1", "--limit", "1", "--out", "é"],
+    ],
+)
+def test_a_terminal_of_ascii_is_no_reason_to_fail(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    code, out, err = finish(start(*arguments, cwd=Path.cwd()))
+    assert runs
+    assert (code, "Traceback" in err) == (0, False)
+    assert "accuracy" in out
+    assert out.isascii()
 
 
 def test_json_with_out_prints_and_writes_the_same(runs: list[Path]) -> None:

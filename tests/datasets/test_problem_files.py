@@ -64,7 +64,6 @@ def test_every_ending_reads_the_same_problems(name: str, tmp_path: Path) -> None
     problems = problem_set(str(tmp_path / name))
     assert list(problems) == PROBLEMS
     assert list(problems) == PROBLEMS, "a set can be read again"
-    assert problems.count() == 2
 
 
 @pytest.mark.parametrize(("kind", "writer"), [("csv", "set.csv"), ("parquet", "set.parquet"), ("jsonl", "set.jsonl")])
@@ -211,8 +210,6 @@ def test_a_parquet_file_that_is_none(tmp_path: Path) -> None:
     path = written(tmp_path / "x.parquet", JSON_LINES)
     with pytest.raises(UsageError, match=r"^cannot read .* as Parquet: .+$"):
         read(path)
-    with pytest.raises(UsageError, match="as Parquet"):
-        problem_set(str(path)).count()
 
 
 def test_a_parquet_file_that_is_damaged_inside(tmp_path: Path) -> None:

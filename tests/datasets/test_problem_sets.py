@@ -146,12 +146,10 @@ TEN: list[dict[str, object]] = [{"question": f"{n}?"} for n in range(10)]
 def test_limit_and_offset(limit: int | None, offset: int, first: int, last: int, tmp_path: Path) -> None:
     problems = problem_set(rows_file(tmp_path, *TEN), limit=limit, offset=offset)
     assert [problem.id for problem in problems] == [f"row-{n}" for n in range(first, last + 1)]
-    assert problems.count() == last - first + 1
 
 
 def test_nothing_is_left_after_the_offset(tmp_path: Path) -> None:
     problems = problem_set(rows_file(tmp_path, *TEN), offset=10)
-    assert problems.count() == 0
     with pytest.raises(UsageError, match=r"holds no problems after its first 10$"):
         list(problems)
 
@@ -177,7 +175,7 @@ def test_the_digest_is_that_of_the_bytes_and_the_name_that_of_the_file(tmp_path:
 def test_the_questions_of_the_shipped_recording_are_a_problem_set() -> None:
     problems = problem_set("svamp")
     first = next(iter(problems))
-    assert (first.id, first.gold, problems.count(), problems.name) == ("svamp-0", "51", 999, "svamp")
+    assert (first.id, first.gold, len(list(problems)), problems.name) == ("svamp-0", "51", 999, "svamp")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from dynasor.errors import UsageError
 
 @pytest.fixture(scope="module")
 def svamp() -> list[Recording]:
-    return list(read_recordings("svamp", keep_text=True))
+    return list(read_recordings("svamp"))
 
 
 def mean(values: list[float]) -> float:
@@ -42,7 +42,6 @@ def test_its_shape(svamp: list[Recording]) -> None:
     assert {len(recording.samples) for recording in svamp} == {30}
     assert all(recording.problem.question and recording.problem.gold for recording in svamp)
     assert svamp[0].problem.gold == "51"
-    assert svamp[0].samples[0].text.startswith("original_price = 76")
 
 
 def test_its_accuracy(svamp: list[Recording]) -> None:
@@ -83,7 +82,7 @@ def test_it_can_be_made_again_byte_for_byte() -> None:
 
 def test_it_is_known_by_its_name_and_has_a_notice() -> None:
     recordings = read_recordings("svamp")
-    assert (built_in_names(), recordings.name, recordings.count()) == (["svamp"], "svamp", 999)
+    assert (built_in_names(), recordings.name) == (["svamp"], "svamp")
     notice = found("svamp").with_name("NOTICE").read_text()
     assert "TIGER-AI-Lab/Program-of-Thoughts" in notice
     assert "Copyright (c) 2024 wenhu chen" in notice

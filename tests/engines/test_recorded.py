@@ -41,6 +41,17 @@ def test_branch_i_is_sample_i_of_a_seeded_order() -> None:
     assert dict(drained(engine)) == {i: 10 * (order[i] + 1) for i in range(6)}
 
 
+def test_without_a_seed_branch_i_is_sample_i() -> None:
+    assert RecordedEngine(SAMPLES).order("p") == list(range(6))
+
+
+def test_the_order_is_not_drawn_from_the_stream_that_the_program_draws_from() -> None:
+    program = SelfConsistency(Problem("p", "?"), Setup(cap=6, seed=3))
+    shuffled = list(range(6))
+    program.random.shuffle(shuffled)
+    assert RecordedEngine(SAMPLES, seed=3).order("p") != shuffled
+
+
 def test_each_seed_is_another_run_and_the_same_seed_the_same() -> None:
     orders = [tuple(RecordedEngine(SAMPLES, seed=seed).order("p")) for seed in (0, 0, 1, 2, 3)]
     assert orders[0] == orders[1]
@@ -48,7 +59,7 @@ def test_each_seed_is_another_run_and_the_same_seed_the_same() -> None:
 
 
 def test_branches_land_in_the_order_of_their_lengths() -> None:
-    engine = RecordedEngine(SAMPLES)
+    engine = RecordedEngine(SAMPLES, seed=1)
     for index in range(6):
         engine.submit(request(index))
     tokens = [tokens for _, tokens in drained(engine)]
@@ -56,7 +67,7 @@ def test_branches_land_in_the_order_of_their_lengths() -> None:
 
 
 def test_a_cut_branch_has_cost_what_was_generated_since_it_started() -> None:
-    engine = RecordedEngine(SAMPLES)
+    engine = RecordedEngine(SAMPLES, seed=1)
     by_tokens = {10 * (engine.order("p")[index] + 1): index for index in range(6)}
     engine.submit(request(by_tokens[20]))
     engine.submit(request(by_tokens[60]))
@@ -75,7 +86,7 @@ def test_a_cut_branch_has_cost_what_was_generated_since_it_started() -> None:
 
 
 def test_completions_carry_what_was_recorded() -> None:
-    engine = RecordedEngine(SAMPLES)
+    engine = RecordedEngine(SAMPLES, seed=1)
     engine.submit(request(0))
     (completion,) = engine.take()
     place = engine.order("p")[0]
@@ -86,7 +97,7 @@ def test_completions_carry_what_was_recorded() -> None:
 
 @pytest.mark.parametrize(("index", "program"), [(6, "p"), (0, "stranger")])
 def test_what_was_not_recorded_fails(index: int, program: str) -> None:
-    engine = RecordedEngine(SAMPLES)
+    engine = RecordedEngine(SAMPLES, seed=1)
     engine.submit(request(index, program))
     (completion,) = engine.take()
     assert completion.finish is Finish.FAILED
@@ -101,7 +112,7 @@ async def test_a_problem_without_samples_is_found_before_any_request() -> None:
 
 
 async def test_closing_forgets_what_runs() -> None:
-    engine = RecordedEngine(SAMPLES)
+    engine = RecordedEngine(SAMPLES, seed=1)
     engine.submit(request(0))
     await engine.close()
     assert await engine.ready() == []
@@ -118,7 +129,7 @@ def spent(engine: RecordedEngine, samples: Sequence[str], *, in_flight: bool) ->
 
 def test_what_else_runs_on_the_recording_changes_nothing() -> None:
     samples = samples_of(5)
-    together, alone = RecordedEngine(samples), RecordedEngine(samples)
+    together, alone = RecordedEngine(samples, seed=0), RecordedEngine(samples, seed=0)
     in_order = spent(together, list(samples), in_flight=True)
     backwards = spent(alone, list(reversed(samples)), in_flight=True)
     assert in_order == backwards

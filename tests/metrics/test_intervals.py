@@ -1,6 +1,6 @@
 """Intervals hold what they claim: known values, and how often they cover the truth in simulations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import isnan
 from random import Random
 from statistics import fmean, stdev
@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynasor.metrics.intervals import Z95, Estimate, RunningMean, RunningSaving, bootstrap, wilson
-
-Statistic = Callable[[Sequence[int]], float]
+from dynasor.metrics.intervals import Z95, Estimate, RunningMean, RunningSaving, wilson
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -129,40 +127,6 @@ def test_a_saving_covers_the_truth_nineteen_times_in_twenty() -> None:
     assert 0.92 < covered(trials, truth) < 0.975
 
 
-def test_the_bootstrap_gives_the_statistic_of_everyone_and_the_same_bounds_each_time() -> None:
-    random = Random(3)
-    values = [random.random() for _ in range(40)]
-    once, again = (bootstrap(40, mean_of(values), seed=7) for _ in range(2))
-    assert once == again
-    assert once.value == pytest.approx(fmean(values))
-    assert bootstrap(40, mean_of(values), seed=8).low != once.low
-
-
-def test_the_bootstrap_of_what_never_varies_has_no_width() -> None:
-    assert bootstrap(10, lambda chosen: len(chosen)) == Estimate(10, 10, 10)
-
-
-@pytest.mark.slow
-def test_the_bootstrap_and_the_delta_method_agree_on_a_saving() -> None:
-    random = Random(4)
-    pairs = [problem(random) for _ in range(400)]
-    delta = saving(pairs)
-    drawn = bootstrap(400, saved_by(pairs), draws=2000)
-    assert drawn.value == pytest.approx(delta.value)
-    assert drawn.high - drawn.low == pytest.approx(delta.high - delta.low, rel=0.08)
-    assert drawn.low == pytest.approx(delta.low, abs=0.1 * (delta.high - delta.low))
-
-
-@pytest.mark.slow
-def test_the_bootstrap_covers_the_truth_nineteen_times_in_twenty() -> None:
-    random = Random(5)
-    trials = []
-    for _ in range(250):
-        values = [random.gauss(10, 3) for _ in range(40)]
-        trials.append(bootstrap(40, mean_of(values), draws=200, seed=random.randrange(1 << 30)))
-    assert 0.88 < covered(trials, 10) < 0.985
-
-
 def covered(trials: Sequence[Estimate], truth: float) -> float:
     return fmean(trial.low <= truth <= trial.high for trial in trials)
 
@@ -178,11 +142,3 @@ def problem(random: Random) -> tuple[float, float]:
     """Tokens spent and tokens of even allocation: problems of very different size, half of it kept on average."""
     reference = random.lognormvariate(6, 0.7)
     return reference * random.uniform(0.1, 0.9), reference
-
-
-def mean_of(values: Sequence[float]) -> Statistic:
-    return lambda chosen: fmean(values[i] for i in chosen)
-
-
-def saved_by(pairs: Sequence[tuple[float, float]]) -> Statistic:
-    return lambda chosen: 1 - sum(pairs[i][0] for i in chosen) / sum(pairs[i][1] for i in chosen)

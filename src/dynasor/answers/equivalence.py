@@ -8,7 +8,6 @@ order; tuples and intervals keep theirs.
 
 import re
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from functools import lru_cache
 
 from dynasor.answers.latex import MAX_DEPTH, TooDeep, tidy
@@ -42,11 +41,6 @@ def normal_form(answer: str) -> str:
     """Give the one spelling of an answer; it is its own normal form. Never raises."""
     answer = answer.strip()
     return answer if _is_literal(answer) else _settled(answer)
-
-
-def numeric_value(answer: str) -> Fraction | None:
-    """Give the exact value of an answer that is a rational number, whatever its unit, else None."""
-    return rational(normal_form(answer))
 
 
 def _is_literal(text: str) -> bool:

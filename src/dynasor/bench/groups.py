@@ -5,7 +5,7 @@ It knows settings; it knows nothing of results.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynasor.bench.labels import EVEN, cap_of, series_names
@@ -14,6 +14,7 @@ from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
 
 _OF_NO_MATTER_TO_EVEN = frozenset({"policy", "in_flight", "signal", "seed"})  # they change none of its answers
+_OF_THE_SOURCE = frozenset({"trace", "digest"})  # where a replay's answers come from; its source has another
 _LISTED = 6
 
 
@@ -68,15 +69,16 @@ def grouped(runs: Iterable[Run]) -> list[Group]:
 
 
 def even_counterpart(group: Group, groups: Iterable[Group]) -> Group | None:
-    """The group of even allocation under the same settings and seeds, if there is one."""
+    """The group of even allocation under the same settings and seeds, or else the even run that this is a replay of."""
     if group.is_even:
         return group
+    groups = list(groups)
     wanted = _settings_but(group.runs[0], _OF_NO_MATTER_TO_EVEN)
     for other in groups:
         same = other.is_even and _settings_but(other.runs[0], _OF_NO_MATTER_TO_EVEN) == wanted
         if same and set(group.seeds) <= set(other.seeds):
             return other
-    return None
+    return _replayed(group.runs[0], groups)
 
 
 def find_group(name: str, groups: Sequence[Group]) -> Group:
@@ -110,6 +112,28 @@ def listed(names: Sequence[str]) -> str:
     """Names for a one-line message: a few, and how many more there are."""
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _replayed(replay: Run, groups: Iterable[Group]) -> Group | None:
+    """The even run whose journal this run replays, by itself under the label of its group; None where it is not there.
+
+    Both must have been asked for the same, cap included, as far as both tell. Their seeds need not be equal: the
+    branches are the same.
+    """
+    if not replay.is_replay:
+        return None
+    for group in groups:
+        if group.is_even and _agree(replay, group.runs[0]):
+            for run in group.runs:
+                if run.journal_digest == replay.settings.get("digest"):
+                    return replace(group, runs=(run,))
+    return None
+
+
+def _agree(replay: Run, source: Run) -> bool:
+    both = replay.settings.keys() & source.settings.keys()
+    telling = both - _OF_NO_MATTER_TO_EVEN - _OF_THE_SOURCE
+    return cap_of(replay) == cap_of(source) and all(replay.settings[name] == source.settings[name] for name in telling)
 
 
 def _by_settings(runs: Iterable[Run]) -> list[tuple[Run, ...]]:

@@ -1,7 +1,7 @@
 """Short names that tell runs apart. Knows settings; knows nothing of results."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from dynasor.bench.runs import Run
 from dynasor.journal.records import Setting
@@ -24,19 +24,21 @@ def cap_of(run: Run) -> int | None:
 def series_names(runs: Sequence[Run]) -> list[str]:
     """A name for each run, which no other run of the same cap has.
 
-    It is the policy, and whatever else differs: first what one compares runs by, then the settings that are left,
-    at last the directory.
+    It is the policy, and whatever else differs: first what one compares runs by, then whether that is known at all,
+    then the settings that are left, at last the directory.
     """
-    differing = _differing(runs)
-    names = [_name(run, differing) for run in runs]
-    return _told_apart(runs, _told_apart(runs, names, _settings), _directories)
+    unlike = _unlike(runs)
+    names = [_name(run, unlike) for run in runs]
+    for details in (_bare, _settings, _directories):
+        names = _told_apart(runs, names, details)
+    return names
 
 
-def _name(run: Run, differing: Sequence[str]) -> str:
+def _name(run: Run, unlike: Container[str]) -> str:
     settings = run.settings
     words = [str(settings.get("policy") or run.name) + " in flight" * (settings.get("in_flight") is True)]
-    words += [_plain(settings[name]) for name in _BARE if name in differing and settings.get(name)]
-    if "signal" in differing and settings.get("policy") != EVEN:
+    words += [_plain(settings[name]) for name in _BARE if name in unlike and settings.get(name)]
+    if "signal" in unlike and settings.get("policy") != EVEN:
         words.append(f"signal {settings.get('signal')}")
     return ", ".join(words)
 
@@ -44,6 +46,12 @@ def _name(run: Run, differing: Sequence[str]) -> str:
 def _differing(runs: Sequence[Run]) -> list[str]:
     names = {name: None for run in runs for name in run.settings if name not in _SAID_ELSEWHERE}
     return [name for name in names if len({run.settings.get(name) for run in runs}) > 1]
+
+
+def _unlike(runs: Sequence[Run]) -> set[str]:
+    """Settings of which there are several values, apart from none: a replay beside its source has no model to tell."""
+    values = {(name, value) for run in runs for name, value in run.settings.items() if value is not None}
+    return {name for name, count in Counter(name for name, _ in values).items() if count > 1}
 
 
 def _told_apart(runs: Sequence[Run], names: Sequence[str], details: Details) -> list[str]:
@@ -55,6 +63,12 @@ def _told_apart(runs: Sequence[Run], names: Sequence[str], details: Details) -> 
         for place, detail in zip(places, details([runs[place] for place in places]), strict=True):
             told[place] = f"{doubtful}{detail}"
     return told
+
+
+def _bare(runs: Sequence[Run]) -> list[str]:
+    differing = _differing(runs)
+    names = [name for name in _BARE if name in differing]
+    return ["".join(f", {_plain(run.settings[name])}" for name in names if run.settings.get(name)) for run in runs]
 
 
 def _settings(runs: Sequence[Run]) -> list[str]:

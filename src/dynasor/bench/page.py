@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from dynasor.bench.comparison import Comparison
-from dynasor.bench.wording import amount, count, notes, percent, points, problems, saved, shares
+from dynasor.bench.wording import amount, count, notes, percent, points, problems, saved, seconds, shares
 from dynasor.datasets.extras import optional
 
 
@@ -38,7 +38,8 @@ def page(comparison: Comparison, figures: Figures, made: Made) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": percent, "points": points, "amount": amount, "count_": count, "shares": shares}
+    environment.filters |= {"percent": percent, "points": points, "amount": amount, "count_": count}
+    environment.filters |= {"shares": shares, "seconds": seconds}
     template = environment.from_string((files("dynasor.bench") / "page.html.j2").read_text(encoding="utf-8"))
     html: str = template.render(
         comparison=comparison,

@@ -1,6 +1,7 @@
 """Where a result came from: the command, the code and the machine that made it."""
 
 import platform
+import shlex
 import subprocess
 import sys
 from os import cpu_count
@@ -13,7 +14,7 @@ from dynasor.clock import utc_timestamp
 def provenance(**more: object) -> dict[str, object]:
     """What to write beside a result."""
     return {
-        "command": "dynasor " + " ".join(sys.argv[1:]),
+        "command": shlex.join(["dynasor", *sys.argv[1:]]),
         "date": utc_timestamp(),
         "dynasor": __version__,
         "commit": _commit(),

@@ -6,6 +6,7 @@ orders of one problem's samples give is averaged before anything is resampled.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dynasor.allocation.allocator import Allocator, InFlight, InRounds
 from dynasor.allocation.baselines import Even
@@ -38,6 +39,14 @@ class Contender:
     def allocator(self, problem: str) -> Allocator:
         """A fresh allocator for one program."""
         return (InFlight if self.in_flight else InRounds)(self.policy_of(problem))
+
+
+class Drawn(NamedTuple):
+    """What one program came to under one order: its answer, and what it took."""
+
+    answer: str | None
+    tokens: int
+    branches: int
 
 
 @dataclass(slots=True)
@@ -111,22 +120,27 @@ def _run_problem(
     cap: int,
 ) -> None:
     problem, setup = recording.problem, Setup(cap=cap, grouping=ByText)
-    even = drive(Session(SelfConsistency(problem, setup), InRounds(Even())), engine)
-    _add(table[EVEN], problem, even.answer, even.answer, even.tokens, even.knob)
+    even = _drawn(Session(SelfConsistency(problem, setup), InRounds(Even())), engine)
+    _add(table[EVEN], problem, even, even.answer)
     for contender in contenders:
         session = Session(SelfConsistency(problem, setup), contender.allocator(problem.id))
-        outcome = drive(session, engine)
-        _add(table[contender.name], problem, outcome.answer, even.answer, outcome.tokens, outcome.knob)
+        _add(table[contender.name], problem, _drawn(session, engine), even.answer)
     drawn = [recording.samples[place] for place in engine.order(problem.id)[:cap]]
     count = oracle_branches([sample.answer for sample in drawn])
-    _add(table[ORACLE], problem, even.answer, even.answer, sum(sample.tokens for sample in drawn[:count]), count)
+    oracle = Drawn(even.answer, sum(sample.tokens for sample in drawn[:count]), count)
+    _add(table[ORACLE], problem, oracle, even.answer)
 
 
-def _add(columns: Columns, problem: Problem, answer: str | None, even: str | None, tokens: int, branches: int) -> None:
-    columns.correct[-1] += judge(problem, answer) or 0.0
-    columns.tokens[-1] += tokens
-    columns.flips[-1] += answer != even
-    columns.branches[-1] += branches
+def _drawn(session: Session, engine: RecordedEngine) -> Drawn:
+    outcome = drive(session, engine)
+    return Drawn(outcome.answer, outcome.tokens, outcome.knob)
+
+
+def _add(columns: Columns, problem: Problem, drawn: Drawn, even_answer: str | None) -> None:
+    columns.correct[-1] += judge(problem, drawn.answer) or 0.0
+    columns.tokens[-1] += drawn.tokens
+    columns.flips[-1] += drawn.answer != even_answer
+    columns.branches[-1] += drawn.branches
 
 
 def _row(name: str, columns: Columns, even: Columns, cap: int, orders: int) -> Row:

@@ -1,7 +1,7 @@
 """Paired bootstrap intervals of many ratios at once. Knows columns of numbers with one entry a problem.
 
-`metrics.intervals.bootstrap` draws anew for every statistic. Here all ratios are taken of the same draws, and each
-column is summed once a draw: so the figures of eight runs over two thousand problems take about two seconds.
+All ratios are taken of the same draws, and each column is summed once a draw: so the figures of eight runs over two
+thousand problems take about two seconds.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence

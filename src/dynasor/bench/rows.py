@@ -30,7 +30,7 @@ class Row:
         accuracy: over the judged problems, with Wilson's interval; None where no answer can be judged.
         tokens: generated tokens per problem.
         total_tokens: of one run, on the shared problems.
-        branches, certaindex, latency_s: means over the problems.
+        branches, certaindex, latency_s: means over the problems. A recording has no latency: None.
         stops: why programs got no more: the share of each reason.
         against: the label of the row that this one is compared with; None where that is no row.
         saved: the share of the baseline's tokens; None for the baseline itself.
@@ -44,7 +44,7 @@ class Row:
     total_tokens: float
     branches: float
     certaindex: float
-    latency_s: float
+    latency_s: float | None
     stops: Mapping[str, float]
     baseline: Baseline
     against: str | None = None
@@ -80,7 +80,7 @@ class Match:
             total_tokens=sum(own.tokens),
             branches=fmean(own.knob),
             certaindex=fmean(own.certaindex),
-            latency_s=fmean(own.latency_s),
+            latency_s=None if any(run.is_replay for run in runs) else fmean(own.latency_s),
             stops=self._shared.stops(runs),
             baseline=self._baseline(),
             against=self._against.label if self._against and self._is_matched else None,

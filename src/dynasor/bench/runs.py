@@ -1,11 +1,14 @@
 """One run as its journal tells it: settings, and a result for every finished problem. Knows no other run."""
 
+import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from dynasor.answers.equivalence import normal_form
+from dynasor.datasets.files import file_digest
 from dynasor.errors import UsageError
 from dynasor.journal.journal import read_journal
 from dynasor.journal.records import ProgramFinished, RunStarted, Setting
@@ -33,7 +36,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stopped_by: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: `journal_digest` is kept in the instance
 class Run:
     """A run: where it lies, what was asked for, and the results by problem id."""
 
@@ -50,6 +53,16 @@ class Run:
     def seed(self) -> Setting:
         """What its draws were seeded with; None where that is not recorded."""
         return self.settings.get("seed")
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether a recording answered, so that its times are those of the replay and tell nothing of a model."""
+        return self.settings.get("trace") is not None
+
+    @cached_property
+    def journal_digest(self) -> str:
+        """Hexadecimal SHA-256 of its journal, by which a replay of this run knows it; read at first use."""
+        return file_digest(self.path / JOURNAL)
 
 
 def load_run(path: Path) -> Run:
@@ -80,18 +93,26 @@ def _journal_in(path: Path) -> Path:
     if not path.is_dir():
         raise UsageError(f"{path} is a file; name the directory that holds the run's {JOURNAL}")
     if not (path / JOURNAL).exists():
-        inner = sorted(str(journal.parent) for journal in path.glob(f"*/{JOURNAL}"))
+        inner = sorted(shlex.quote(str(journal.parent)) for journal in path.glob(f"*/{JOURNAL}"))
         hint = f"it holds runs, name those: {' '.join(inner[:3])}{' ...' * (len(inner) > 3)}" if inner else ""
         raise UsageError(f"no {JOURNAL} in {path}; {hint or 'name the directory of a run (its --out)'}")
     return path / JOURNAL
 
 
 def _command(started: RunStarted | None) -> str:
-    words = str(started.circumstances.get("command") or "").split() if started else []
+    words = _words(str(started.circumstances.get("command") or "")) if started else []
     if not words:
         return "the command that began it"
     ours = Path(words[0]).name in ("dynasor", "__main__.py")
-    return " ".join(["dynasor" if ours else words[0], *words[1:]])
+    return shlex.join(["dynasor" if ours else words[0], *words[1:]])
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command line as a shell reads them; of one that no shell would read, whatever blanks separate."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def _result(record: ProgramFinished) -> Result:

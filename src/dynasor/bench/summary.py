@@ -60,5 +60,5 @@ def _interval(estimate: Estimate | None) -> dict[str, float | None] | None:
     return {"value": _number(estimate.value), "low": _number(estimate.low), "high": _number(estimate.high)}
 
 
-def _number(figure: float) -> float | None:
-    return None if isnan(figure) else round(figure, 6)
+def _number(figure: float | None) -> float | None:
+    return None if figure is None or isnan(figure) else round(figure, 6)

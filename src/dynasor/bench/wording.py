@@ -41,6 +41,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 or number == round(number) else f"{number:,.1f}"
 
 
+def seconds(duration_s: float | None) -> str:
+    """`12.3 s`; a dash where there is none to tell, as for a recording."""
+    return f"{duration_s:.3g} s" if duration_s else NOTHING
+
+
 def problems(number: int) -> str:
     """`1 problem`, `1,319 problems`."""
     return f"{count(number)} problem{'s' * (number != 1)}"

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -58,3 +59,5 @@ def main() -> None:
       dynasor run --trace svamp --cap 30 --out runs/certain
       dynasor report runs/even runs/certain
     """  # noqa: D301
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a sign that the terminal cannot show is no reason to fail

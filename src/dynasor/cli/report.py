@@ -92,7 +92,8 @@ def _write(comparison: Comparison, out: Path, made: Made, *, with_figures: bool)
 
 
 def _as_json(comparison: Comparison) -> str:
-    return json.dumps(summary(comparison), indent=2, ensure_ascii=False, allow_nan=False)
+    """In ASCII alone, so that no stream changes what it says."""
+    return json.dumps(summary(comparison), indent=2, allow_nan=False)
 
 
 def _command(runs: tuple[Path, ...], baseline: str | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dynasor.datasets.lines import COMPRESSIONS
 from dynasor.datasets.rows import Row
-from dynasor.datasets.tables import csv_rows, json_rows, line_count, parquet_count, parquet_rows, row_count
+from dynasor.datasets.tables import csv_rows, json_rows, parquet_rows
 from dynasor.errors import UnknownName, UsageError
 
 READERS = {"jsonl": json_rows, "csv": csv_rows, "parquet": parquet_rows}
@@ -16,7 +16,6 @@ ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv
 _TEXT_ENDINGS = {ending: kind for ending, kind in ENDINGS.items() if kind != "parquet"}
 _KINDS = ENDINGS | {e + compression: kind for e, kind in _TEXT_ENDINGS.items() for compression in COMPRESSIONS}
 
-_CHEAP_BYTES = 1 << 24  # a text file of this size is read in well under a second
 _BUILT_IN = Path(__file__).with_name("recorded")
 
 
@@ -71,11 +70,6 @@ def file_digest(path: Path) -> str:
         raise UsageError(f"cannot read {path}: {fault.strerror or fault}") from fault
 
 
-def cheap_line_count(path: Path) -> int | None:
-    """How many lines are not blank; None for a file too large to read for that alone."""
-    return line_count(path) if path.stat().st_size <= _CHEAP_BYTES else None
-
-
 class FileRows:
     """The rows of a file in one of the formats of `READERS`; by its ending, unless `kind` says otherwise."""
 
@@ -99,11 +93,3 @@ class FileRows:
     def digest(self) -> str:
         """Hexadecimal SHA-256 of the file's bytes, as they are."""
         return file_digest(self._path)
-
-    def count(self) -> int | None:
-        """How many rows there are; None for a text file too large to read for that alone."""
-        if self._kind == "parquet":
-            return parquet_count(self._path)
-        if self._kind == "jsonl":
-            return cheap_line_count(self._path)
-        return row_count(self) if self._path.stat().st_size <= _CHEAP_BYTES else None

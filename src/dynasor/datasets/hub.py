@@ -72,9 +72,6 @@ class HubRows:
             raise self._translated(fault) from fault
         return hashlib.sha256(f"{self.source}@{revision}".encode()).hexdigest()
 
-    def count(self) -> None:
-        """Not known: a stream tells no length."""
-
     def _translated(self, fault: OSError | ValueError) -> UsageError | EngineError:
         """An unknown name, configuration or split is the user's fault; anything else the network's."""
         message = f"cannot read {self.source}: {str(fault).partition(chr(10))[0]}"

@@ -29,10 +29,15 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """The samples that one model drew for one problem, in exchangeable order."""
+    """The samples that one model drew for one problem, in exchangeable order.
+
+    Attributes:
+        failed_count: branches that were asked for too, and failed: there is no sample of them.
+    """
 
     problem: Problem
     samples: tuple[Sample, ...]
+    failed_count: int = 0
 
 
 Judge = Callable[[Problem, str | None], float | None]

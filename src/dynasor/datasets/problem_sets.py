@@ -100,14 +100,6 @@ class ProblemSet:
         """Hexadecimal SHA-256 of the source: of all of it, whatever the limit and the offset."""
         return self._rows.digest()
 
-    def count(self) -> int | None:
-        """How many problems there are, for a progress bar; None where it would be dear to know."""
-        count = self._rows.count()
-        if count is None:
-            return None
-        rest = max(0, count - self._offset)
-        return rest if self._limit is None else min(rest, self._limit)
-
 
 def problem_set(
     source: str,

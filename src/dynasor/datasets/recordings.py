@@ -6,11 +6,11 @@ Knows the form of a trace, one JSON object per question; knows nothing of what a
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
-from dynasor.datasets.files import bare_name, cheap_line_count, ending_of, file_digest, found
+from dynasor.datasets.files import bare_name, ending_of, file_digest, found
 from dynasor.datasets.problem import Problem, Recording
 from dynasor.datasets.rows import Ids, number_text
 from dynasor.datasets.run_recordings import RunRecordings
@@ -31,26 +31,18 @@ class _TracedSample(msgspec.Struct):
     reward: float | None = None
 
 
-class _TracedText(_TracedSample):
-    text: str | None = None
-
-
-_S = TypeVar("_S", bound=_TracedSample)
-
-
-class _TracedQuestion(msgspec.Struct, Generic[_S]):
+class _TracedQuestion(msgspec.Struct):
     """A line of a trace. A search log has `steps` in place of `samples`."""
 
     id: str | int
     question: str | None = None
     gold: str | int | float | None = None
     model: str | None = None
-    samples: Annotated[list[_S], msgspec.Meta(min_length=1)] | None = None
+    samples: Annotated[list[_TracedSample], msgspec.Meta(min_length=1)] | None = None
     steps: Any = None
 
 
-_DECODER = msgspec.json.Decoder(_TracedQuestion[_TracedSample])
-_DECODER_WITH_TEXT = msgspec.json.Decoder(_TracedQuestion[_TracedText])
+_DECODER = msgspec.json.Decoder(_TracedQuestion)
 
 
 class RecordingSet:
@@ -60,9 +52,8 @@ class RecordingSet:
     there is no recording at all.
     """
 
-    def __init__(self, path: Path, *, keep_text: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._keep_text = keep_text
 
     @property
     def name(self) -> str:
@@ -72,19 +63,14 @@ class RecordingSet:
     def __iter__(self) -> Iterator[Recording]:
         ids = Ids(str(self._path))
         line = 0
-        for line, question in self._questions():
+        for line, question in json_objects(self._path, _DECODER):
             recording = self._recording(line, question)
             ids.admit(recording.problem.id, line)
             yield recording
         if not line:
             raise UsageError(f"{self._path} holds no recordings")
 
-    def _questions(self) -> "Iterator[tuple[int, _TracedQuestion[Any]]]":
-        if self._keep_text:
-            return json_objects(self._path, _DECODER_WITH_TEXT)
-        return json_objects(self._path, _DECODER)
-
-    def _recording(self, line: int, question: "_TracedQuestion[Any]") -> Recording:
+    def _recording(self, line: int, question: _TracedQuestion) -> Recording:
         if question.samples is None and question.steps is not None:
             raise UsageError(f"{self._path} is a search log, not a set of samples; there is nothing to draw from")
         if question.samples is None:
@@ -95,12 +81,8 @@ class RecordingSet:
         """Hexadecimal SHA-256 of the file's bytes, as they are."""
         return file_digest(self._path)
 
-    def count(self) -> int | None:
-        """How many questions there are; None for a file too large to read for that alone."""
-        return cheap_line_count(self._path)
 
-
-def _problem(question: "_TracedQuestion[Any]", samples: Iterable[_TracedSample]) -> Problem:
+def _problem(question: _TracedQuestion, samples: Iterable[_TracedSample]) -> Problem:
     """The id of a question that several models answered is made unique by the model's name."""
     own = str(question.id)
     return Problem(
@@ -112,8 +94,7 @@ def _problem(question: "_TracedQuestion[Any]", samples: Iterable[_TracedSample])
 
 
 def _sample(traced: _TracedSample) -> Sample:
-    text = traced.text or "" if isinstance(traced, _TracedText) else ""
-    return Sample(_text(traced.answer), traced.tokens, text, traced.logprob, traced.reward)
+    return Sample(_text(traced.answer), traced.tokens, mean_logprob=traced.logprob, reward=traced.reward)
 
 
 def _verdicts(samples: Iterable[_TracedSample]) -> dict[str, float]:
@@ -133,20 +114,20 @@ def _text(value: Any) -> str | None:
     return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def read_recordings(source: str, *, keep_text: bool = False) -> RecordingSet | RunRecordings:
+def read_recordings(source: str) -> RecordingSet | RunRecordings:
     """Open a recording; it is read when it is iterated.
 
     Args:
         source: a trace, `.jsonl`, `.jsonl.gz` or `.jsonl.zst`, with one question per line:
-            `{"id", "question"?, "gold"?, "model"?, "samples": [{"answer", "tokens", "correct", "logprob"?, "reward"?,
-            "text"?}]}`; the directory of an earlier run; or the name of one that ships with the package, `svamp`.
-        keep_text: also keep what the samples say, which is most of a trace.
+            `{"id", "question"?, "gold"?, "model"?,
+            "samples": [{"answer", "tokens", "correct", "logprob"?, "reward"?}]}`; the directory of an earlier run;
+            or the name of one that ships with the package, `svamp`.
 
     Raises `UsageError` where there is no such file or it is not a trace.
     """
     if Path(source).is_dir():
-        return RunRecordings(Path(source), keep_text=keep_text)
+        return RunRecordings(Path(source))
     path = found(source)
     if ending_of(path) not in ENDINGS:
         raise UnknownName("trace format", ending_of(path) or path.name, ENDINGS)
-    return RecordingSet(path, keep_text=keep_text)
+    return RecordingSet(path)

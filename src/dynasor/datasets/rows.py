@@ -51,10 +51,6 @@ class Rows(Protocol):
         """Hexadecimal SHA-256 that changes with the content."""
         ...
 
-    def count(self) -> int | None:
-        """How many rows there are; None where it would be dear to know."""
-        ...
-
 
 class Ids:
     """The ids met so far in one source: each may be there once."""

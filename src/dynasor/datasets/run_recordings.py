@@ -1,30 +1,32 @@
 """A run's own journal as a recording: what its branches answered can be replayed under another policy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dynasor.datasets.files import file_digest
 from dynasor.datasets.problem import Problem, Recording
 from dynasor.errors import UsageError
 from dynasor.journal.journal import read_journal
-from dynasor.journal.records import Landed, ProgramFinished
+from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted, Setting
 from dynasor.request import Finish, Sample
 
 JOURNAL = "journal.jsonl"
+EVEN = "even"
 _UNUSABLE = frozenset({Finish.CANCELLED, Finish.FAILED})
 
 
 class RunRecordings:
     """The finished branches of every program that has answered, in the order of their numbers.
 
-    Iterating raises `UsageError` where no program has answered yet, or where a branch's tokens are not known, so that
-    a replay could not count them; a directory without a journal is refused at once.
+    Only a run of even allocation in rounds is a recording: any other policy decided by what the branches said which of
+    them there are, so a replay would draw from a biased choice. Iterating raises `UsageError` for such a run, where no
+    program has answered yet, and where a branch's tokens are not known, so that a replay could not count them; a
+    directory without a journal is refused at once.
     """
 
-    def __init__(self, directory: Path, *, keep_text: bool) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._journal = directory / JOURNAL
-        self._keep_text = keep_text
         if not self._journal.is_file():
             raise UsageError(f"{directory} is a directory, but not of a run: it holds no {JOURNAL}")
 
@@ -34,17 +36,17 @@ class RunRecordings:
         return self._directory.resolve().name
 
     def __iter__(self) -> Iterator[Recording]:
+        records = read_journal(self._journal)
+        self._check_start(next(records, None))
         landed: dict[str, dict[int, Sample]] = {}
         empty = True
-        for record in read_journal(self._journal):
+        for record in records:
             match record:
                 case Landed(completion=completion) if completion.finish not in _UNUSABLE:
                     landed.setdefault(completion.id.program, {})[completion.id.index] = self._sample(record)
                 case ProgramFinished():
                     empty = False
-                    branches = landed.pop(record.program, {})
-                    samples = tuple(branches[index] for index in sorted(branches))
-                    yield Recording(Problem(record.program, record.question, record.gold), samples)
+                    yield _recording(record, landed.pop(record.program, {}))
         if empty:
             raise UsageError(f"{self._directory} has no finished problem yet; resume that run first")
 
@@ -52,13 +54,32 @@ class RunRecordings:
         """Hexadecimal SHA-256 of the journal."""
         return file_digest(self._journal)
 
-    def count(self) -> int | None:
-        """Unknown before it is read."""
-        return None
+    def _check_start(self, first: Record | None) -> None:
+        if isinstance(first, RunStarted):
+            self._check_settings(first.settings)
+        elif first is not None:
+            raise UsageError(f"{self._journal} does not begin with the settings of a run, so it cannot be replayed")
+
+    def _check_settings(self, settings: Mapping[str, Setting]) -> None:
+        policy = settings.get("policy")
+        if settings.get("in_flight"):
+            raise UsageError(
+                f"{self._directory} was cut in flight, so the branches it kept are the short ones;"
+                f" replay a run of --policy {EVEN}, and not in flight"
+            )
+        if policy != EVEN:
+            raise UsageError(
+                f"{self._directory} is a run of policy {policy}: which branches it holds depends on what they said,"
+                f" and a replay could not go beyond them; record with --policy {EVEN}"
+            )
 
     def _sample(self, record: Landed) -> Sample:
-        completion = record.completion
-        if completion.tokens is None:
+        done = record.completion
+        if done.tokens is None:
             raise UsageError(f"{self._journal}: the server of this run did not count tokens, so it cannot be replayed")
-        text = completion.text if self._keep_text else ""
-        return Sample(record.answer, completion.tokens, text, completion.mean_logprob, completion.reward)
+        return Sample(record.answer, done.tokens, mean_logprob=done.mean_logprob, reward=done.reward)
+
+
+def _recording(record: ProgramFinished, branches: Mapping[int, Sample]) -> Recording:
+    problem = Problem(record.program, record.question, record.gold, record.verdicts)
+    return Recording(problem, tuple(branches[index] for index in sorted(branches)), record.failed_count)

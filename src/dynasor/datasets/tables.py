@@ -1,7 +1,7 @@
 """Rows out of JSON lines, CSV and Parquet. Knows the file formats; knows nothing of problems or of column names."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,12 +96,6 @@ def parquet_rows(path: Path) -> Iterator[Row]:
         raise BadRow(path, number + 1, f"not readable as Parquet from here on: {_first_line(fault)}") from fault
 
 
-def parquet_count(path: Path) -> int:
-    """How many rows a Parquet file says that it has."""
-    count: int = _parquet(path).metadata.num_rows
-    return count
-
-
 def _parquet(path: Path) -> Any:
     parquet = optional("pyarrow.parquet", "reading a .parquet file", "parquet")
     try:
@@ -112,13 +106,3 @@ def _parquet(path: Path) -> Any:
 
 def _first_line(fault: Exception) -> str:
     return str(fault).partition("\n")[0]
-
-
-def line_count(path: Path) -> int:
-    """How many lines of a text file are not blank."""
-    return sum(not line.isspace() for _, line in numbered_lines(path))
-
-
-def row_count(rows: Iterable[Row]) -> int:
-    """How many rows there are, by reading them all."""
-    return sum(1 for _ in rows)

@@ -1,4 +1,4 @@
-"""Answers from a recording: sample i of a problem, in a seeded order, for branch i of its program.
+"""Answers from a recording: sample i of a problem, as recorded or in a seeded order, for branch i of its program.
 
 Time is virtual and counts tokens: every running request generates one token per instant, as in one large batch. So
 branches land in the order of their lengths, and a branch that is cut has cost as many tokens as were generated
@@ -17,10 +17,11 @@ from dynasor.request import Completion, Finish, Recorded, Request, RequestId, Sa
 class RecordedEngine:
     """Replays samples, by problem id.
 
-    The order of a problem's samples is drawn from (seed, problem id): each seed is an independent run over one trace.
+    Without a seed, branch i is sample i. Else the order of a problem's samples is drawn from (seed, problem id): each
+    seed is an independent run over one trace.
     """
 
-    def __init__(self, samples: Mapping[str, Sequence[Sample]], *, seed: int = 0) -> None:
+    def __init__(self, samples: Mapping[str, Sequence[Sample]], *, seed: int | None = None) -> None:
         self._samples = samples
         self._now = 0
         self._count = 0
@@ -102,7 +103,8 @@ class RecordedEngine:
         )
 
 
-def _order(seed: int, program: str, count: int) -> list[int]:
+def _order(seed: int | None, program: str, count: int) -> list[int]:
     order = list(range(count))
-    Random(f"{seed}/{program}").shuffle(order)
+    if seed is not None:
+        Random(f"{seed}/{program}").shuffle(order)
     return order

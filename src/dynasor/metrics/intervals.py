@@ -1,12 +1,10 @@
-"""95 % confidence intervals: in constant memory for a run that streams, and by bootstrap for a comparison.
+"""95 % confidence intervals in closed form, which take constant memory while a run streams.
 
 Problems are the independent units throughout; branches of one problem are not.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
-from random import Random
 
 Z95 = 1.959963984540054
 
@@ -83,15 +81,3 @@ def wilson(successes: float, count: int) -> Estimate:
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z95 * sqrt(share * (1 - share) / count + z2 / (4 * count * count)) / (1 + z2 / count)
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half))
-
-
-def bootstrap(count: int, statistic: Callable[[Sequence[int]], float], *, draws: int = 1000, seed: int = 0) -> Estimate:
-    """A statistic of `count` problems with its percentile interval.
-
-    `statistic` is given the indices of the problems to use, each as often as it was drawn; figures that are compared
-    are drawn together by one statistic of both.
-    """
-    random = Random(seed)
-    everyone = range(count)
-    values = sorted(statistic(random.choices(everyone, k=count)) for _ in range(draws))
-    return Estimate(statistic(everyone), values[int(0.025 * draws)], values[int(0.975 * draws) - 1])
