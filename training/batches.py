@@ -1,0 +1,73 @@
+"""Batches of a few static shapes from a data section, the same for every process and every run of a seed.
+
+Documents are padded to the next bucket and never packed: each starts at position 0, as it does when it is served.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.data import Section
+
+BUCKETS = (64, 104, 144, 184, 224, 272)
+QUESTION_WEIGHT = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs, targets and the loss weight of each target, all [rows, bucket]; tokens that are not padding."""
+
+    ids: Tensor
+    targets: Tensor
+    weights: Tensor
+    token_count: int
+
+
+class Batches:
+    """All batches of a section in a seeded order; `batch(i)` wraps around in a new order each time."""
+
+    def __init__(self, section: Section, *, tokens_per_batch: int, world: int, seed: int) -> None:
+        self._section = section
+        self._world = world
+        self._seed = seed
+        self._rows = {bucket: max(1, tokens_per_batch // bucket) for bucket in BUCKETS}
+        lengths = np.diff(section.starts)
+        places = np.searchsorted(np.asarray(BUCKETS) + 1, lengths)  # a target is one token later, so one more fits
+        self._members = {bucket: np.flatnonzero(places == place) for place, bucket in enumerate(BUCKETS)}
+        self._epoch = -1
+        self._order: list[tuple[int, NDArray[np.int64]]] = []
+        self.count = sum(len(self._members[bucket]) // (rows * world) for bucket, rows in self._rows.items())
+
+    def batch(self, index: int, rank: int) -> Batch:
+        """The part of batch `index` that belongs to process `rank`."""
+        epoch, place = divmod(index, self.count)
+        if epoch != self._epoch:
+            self._order, self._epoch = self._shuffled(epoch), epoch
+        bucket, members = self._order[place]
+        return self._filled(bucket, members[rank :: self._world])
+
+    def _shuffled(self, epoch: int) -> list[tuple[int, NDArray[np.int64]]]:
+        rng = np.random.default_rng([self._seed, epoch])
+        order: list[tuple[int, NDArray[np.int64]]] = []
+        for bucket, members in self._members.items():
+            size = self._rows[bucket] * self._world
+            mixed = rng.permutation(members)
+            order.extend((bucket, mixed[at : at + size]) for at in range(0, len(mixed) - size + 1, size))
+        return [order[place] for place in rng.permutation(len(order))]
+
+    def _filled(self, bucket: int, members: NDArray[np.int64]) -> Batch:
+        ids = np.zeros((len(members), bucket), dtype=np.int64)
+        targets, weights = np.zeros_like(ids), np.zeros(ids.shape, dtype=np.float32)
+        count = 0
+        for row, member in enumerate(members):
+            start, end = self._section.starts[member : member + 2]
+            document = self._section.tokens[start:end].astype(np.int64)
+            length, prompt = len(document) - 1, int(self._section.prompts[member])
+            ids[row, :length], targets[row, :length] = document[:-1], document[1:]
+            weights[row, :length] = 1.0
+            weights[row, : prompt - 1] = QUESTION_WEIGHT
+            count += length
+        return Batch(torch.from_numpy(ids), torch.from_numpy(targets), torch.from_numpy(weights), count)

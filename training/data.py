@@ -1,0 +1,115 @@
+"""Training tokens on disk: `python -m training.data --out training/out/data` makes the tokenizer and two sections.
+
+`easy` is for the start of training (few steps and much bare arithmetic), `full` for the rest. It does not know how a
+model is trained.
+"""
+
+import argparse
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from training import tokenizer as tokenizing
+from training.problems import EASY_MIX, FULL_MIX, Mix, problems
+
+SECTIONS: dict[str, tuple[Mix, float, float]] = {  # name: problem mix, share of drill, share of the tokens
+    "easy": (EASY_MIX, 0.25, 0.16),
+    "full": (FULL_MIX, 0.06, 0.84),
+}
+_CHUNK = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Documents end to end: document i is tokens[starts[i]:starts[i + 1]], its first prompts[i] tokens the question."""
+
+    tokens: NDArray[np.uint16]
+    starts: NDArray[np.int64]
+    prompts: NDArray[np.int64]
+
+
+def drill(rng: random.Random) -> tuple[str, str]:
+    """One bare calculation as a question and its solution, in the wording of the steps."""
+    top = rng.choice((9, 30, 99, 300, 999))
+    kind = rng.choice("+-*/")
+    one, two = rng.randint(2, top), rng.randint(2, top)
+    if kind in "*/":
+        one, two = rng.randint(2, min(top, 99)), rng.randint(2, 30)
+        one = min(one, 999 // two)
+    if kind == "-":
+        one, two = max(one, two), min(one, two)
+    if kind == "/":
+        one *= two
+    value = {"+": one + two, "-": one - two, "*": one * two, "/": one // two}[kind]
+    return f"What is {one}{kind}{two}?", f"It is {one}{kind}{two}={value} all in all\nThe answer is {value}"
+
+
+def documents(seed: int, mix: Mix, drill_share: float) -> Iterator[tuple[str, str]]:
+    """Question and solution texts without end."""
+    rng = random.Random(f"documents {seed}")
+    stream = problems(seed, "train", mix)
+    while True:
+        if rng.random() < drill_share:
+            yield drill(rng)
+        else:
+            drawn = next(stream)
+            yield drawn.question, drawn.solution
+
+
+def write_section(folder: Path, tokenizer: Tokenizer, stream: Iterator[tuple[str, str]], token_count: int) -> int:
+    """Writes documents of at least `token_count` tokens in all; gives the tokens written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    end = tokenizing.token_id(tokenizer, tokenizing.END)
+    lengths: list[int] = []
+    prompts: list[int] = []
+    written = 0
+    with (folder / "tokens.bin").open("wb") as out:
+        while written < token_count:
+            texts = [next(stream) for _ in range(_CHUNK)]
+            heads = tokenizer.encode_batch([tokenizing.prompt(question) for question, _ in texts])
+            tails = tokenizer.encode_batch([solution for _, solution in texts])
+            for head, tail in zip(heads, tails, strict=True):
+                ids = [*head.ids, *tail.ids, end]
+                out.write(np.asarray(ids, dtype=np.uint16).tobytes())
+                lengths.append(len(ids))
+                prompts.append(len(head.ids))
+                written += len(ids)
+    np.save(folder / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    np.save(folder / "prompts.npy", np.asarray(prompts, dtype=np.int64))
+    return written
+
+
+def read_section(folder: Path) -> Section:
+    """A section that `write_section` wrote; the tokens stay on disk."""
+    tokens = np.memmap(folder / "tokens.bin", dtype=np.uint16, mode="r")
+    return Section(tokens, np.load(folder / "starts.npy"), np.load(folder / "prompts.npy"))
+
+
+def make(out: Path, token_count: int, seed: int) -> None:
+    """Writes the tokenizer and every section below `out`."""
+    tokenizer = tokenizing.trained(seed=seed)
+    tokenizing.save(tokenizer, out / "tokenizer")
+    print(f"tokenizer: {tokenizer.get_vocab_size()} tokens", flush=True)
+    for index, (name, (mix, drill_share, share)) in enumerate(SECTIONS.items()):
+        stream = documents(seed * len(SECTIONS) + index, mix, drill_share)
+        written = write_section(out / name, tokenizer, stream, int(token_count * share))
+        print(f"{name}: {written} tokens", flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("training/out/data"))
+    parser.add_argument("--tokens", type=int, default=30_000_000, help="tokens of all sections together")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    make(arguments.out, arguments.tokens, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
