@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dynasor.datasets.problem import Problem
     from dynasor.engines.endpoint import Endpoint
     from dynasor.errors import DynasorError, EngineError, ProgramError, UsageError
-    from dynasor.launch.launch import run
+    from dynasor.launch.launch import arun, run
     from dynasor.launch.options import RunOptions
     from dynasor.programs.best_of_n import BestOfN
     from dynasor.programs.program import Execution, Program, Setup
@@ -45,6 +45,7 @@ _HOMES = {
     "SelfConsistency": "programs.self_consistency",
     "Setup": "programs.program",
     "UsageError": "errors",
+    "arun": "launch.launch",
     "entropy_certaindex": "certaindex.entropy",
     "run": "launch.launch",
     "stop": "allocation.progress",
@@ -71,6 +72,7 @@ __all__ = [
     "Setup",
     "UsageError",
     "__version__",
+    "arun",
     "entropy_certaindex",
     "run",
     "stop",

@@ -7,7 +7,7 @@ Third parties add to the known programs and policies through the entry points `d
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ from dynasor.allocation.allocator import Allocator, InFlight, InRounds
 from dynasor.allocation.baselines import Beta, Even, Length, Windows
 from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.decided import Decided
-from dynasor.allocation.progress import Policy, Progress
+from dynasor.allocation.progress import Policy, Progress, asked
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.config import build, describe, parse_specification
 from dynasor.errors import UnknownName, UsageError
@@ -38,6 +38,9 @@ POLICIES: Mapping[str, Callable[..., Policy]] = {
     "beta": Beta,
 }
 
+CERTAIN = "static:threshold=0.7,detect_at=5"
+DECIDED_OR_CERTAIN = f"decided+{CERTAIN}"
+
 
 def make_policy(text: str) -> tuple[Policy, str]:
     """A policy, and its canonical specification; `a+b` follows both, and stops with the first that stops.
@@ -45,6 +48,8 @@ def make_policy(text: str) -> tuple[Policy, str]:
     Raises:
         UsageError: where it names no known policy, or settings that cannot be.
     """
+    if not all(parse_specification(part).name for part in text.split("+")):
+        raise UsageError(f"'{text}' lacks the name of a policy; write one, or several with + between them")
     known = POLICIES
     if any(parse_specification(part).name not in known for part in text.split("+")):
         known = {**_plugged("dynasor.policies"), **POLICIES}
@@ -54,26 +59,58 @@ def make_policy(text: str) -> tuple[Policy, str]:
     return (parts[0] if len(parts) == 1 else FirstToStop(tuple(parts))), canonical
 
 
+def default_policy(algorithm: type[Program]) -> str:
+    """Stop where certain; a program that answers by majority also where the vote is decided."""
+    return DECIDED_OR_CERTAIN if _answers_by_majority(algorithm) else CERTAIN
+
+
+def check_decided(policy: Policy, algorithm: type[Program], name: str) -> None:
+    """Refuse to stop at a decided vote a program whose answer the vote does not decide.
+
+    Raises:
+        UsageError: naming the algorithm.
+    """
+    if any(isinstance(part, Decided) for part in _parts(policy)) and not _answers_by_majority(algorithm):
+        raise UsageError(f"decided proves a majority vote, and {name} does not answer by one; choose another policy")
+
+
+def _answers_by_majority(algorithm: type[Program]) -> bool:
+    """A class that executes in a way of its own says so itself: what its base does is no promise of its own."""
+    executes = next(kind for kind in algorithm.__mro__ if "execute" in vars(kind))
+    says = next(kind for kind in algorithm.__mro__ if "answers_by_majority" in vars(kind))
+    return algorithm.answers_by_majority and issubclass(says, executes)
+
+
+def _parts(policy: Policy) -> Iterator[Policy]:
+    if isinstance(policy, FirstToStop):
+        for part in policy.policies:
+            yield from _parts(part)
+    else:
+        yield policy
+
+
 def check_cap(policy: Policy, canonical: str, cap: int) -> None:
     """Refuse a cap below the branches that the policy wants to see first.
 
     Raises:
         UsageError: naming both.
+        ProgramError: if what a policy returns is not a grant.
     """
     if cap < 1:
         raise UsageError(f"the cap is {cap}; it must be at least 1")
-    parts = policy.policies if isinstance(policy, FirstToStop) else (policy,)
-    first = max(part(Progress(knob=0, cap=cap)).knob for part in parts)
+    first = max(asked(part, Progress(knob=0, cap=cap)).knob for part in _parts(policy))
     if first > cap:
         raise UsageError(f"policy {canonical} first judges at {first} branches, and the cap is {cap}; raise the cap")
 
 
-def make_algorithm(name: str) -> type[Program]:
-    """The program class of a known name, or of `my_file.py:MyProgram`, or of `my.module:MyProgram`.
+def make_algorithm(name: str | type[Program]) -> type[Program]:
+    """The program class of a known name, or of `my_file.py:MyProgram`, or of `my.module:MyProgram`; or a class itself.
 
     Raises:
         UsageError: where there is none.
     """
+    if not isinstance(name, str):
+        return _checked(getattr(name, "__qualname__", repr(name)), name)
     if ":" in name:
         return _user_class(name)
     if name in ALGORITHMS:
@@ -125,9 +162,11 @@ def _user_file(path: Path) -> Any:
 
 
 def _user_module(name: str) -> Any:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"'{name}' is not the name of a module; --program takes FILE.py:CLASS or MODULE:CLASS")
     try:
         return importlib.import_module(name)
-    except ImportError as fault:
+    except (ImportError, SyntaxError) as fault:
         raise UsageError(f"cannot import {name}: {fault}; --program takes FILE.py:CLASS or MODULE:CLASS") from fault
 
 

@@ -1,3 +1,5 @@
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,6 +8,7 @@ from dynasor.allocation.allocator import Allocator, InFlight, InRounds
 from dynasor.allocation.baselines import Even
 from dynasor.allocation.progress import CAP_REACHED, Grant, Progress, stop
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
+from dynasor.errors import ProgramError
 
 
 @given(st.integers(0, 50), st.integers(1, 50), st.integers(0, 1000))
@@ -52,6 +55,24 @@ def test_a_policy_that_stops_without_a_reason_is_named_as_the_reason() -> None:
     assert InRounds(lambda progress: Grant(0)).grant(Progress(1, 5)) == stop("policy")
 
 
-def test_a_negative_grant_is_a_fault_of_the_policy() -> None:
-    with pytest.raises(ValueError, match="granted -1"):
-        InRounds(lambda progress: Grant(-1)).grant(Progress(1, 5))
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (Grant(-1), r"policy faulty granted -1; a grant is at least 0, and 0 stops the program"),
+        (
+            Grant(cast("int", 2.5)),
+            r"policy faulty returned Grant\(knob=2.5, reason=''\); a policy returns a Grant of a whole number",
+        ),
+        (Grant(True), r"policy faulty returned Grant\(knob=True"),
+        (None, r"policy faulty returned None; a policy returns a Grant of a whole number"),
+        (3, r"policy faulty returned 3; a policy returns"),
+    ],
+)
+def test_what_is_no_grant_is_a_fault_of_the_policy(returned: Any, message: str) -> None:
+    def faulty(progress: Progress) -> Grant:
+        return cast("Grant", returned)
+
+    faulty.__qualname__ = "faulty"
+    for allocator in (InRounds(faulty), InFlight(faulty)):
+        with pytest.raises(ProgramError, match=message):
+            allocator.grant(Progress(1, 5))

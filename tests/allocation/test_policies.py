@@ -140,6 +140,7 @@ def test_the_first_to_stop_stops_and_the_smallest_grant_holds() -> None:
     ("make", "message"),
     [
         (lambda: StaticThreshold(threshold=1.5), "threshold is 1.5; it must be between 0.0 and 1.0"),
+        (lambda: StaticThreshold(threshold=float("nan")), "threshold is nan; it must be between 0.0 and 1.0"),
         (lambda: StaticThreshold(detect_at=0), "detect_at is 0; it must be at least 1"),
         (lambda: SteppedThreshold(step=0), "step is 0; it must be at least 1"),
         (lambda: Windows(window=1), "window is 1; it must be at least 2"),

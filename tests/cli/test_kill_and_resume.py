@@ -1,5 +1,6 @@
 import json
 import signal
+import subprocess
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -40,6 +41,11 @@ def landed(journal: Path) -> list[RequestId]:
     ]
 
 
+def wait_for_work(server: FaultyServer, process: "subprocess.Popen[str]", asked_before: int) -> None:
+    while server.stats().requests <= asked_before and process.poll() is None:
+        sleep(0.02)
+
+
 def answers(directory: Path) -> dict[str, dict[str, object]]:
     lines = (directory / "answers.jsonl").read_bytes().splitlines()
     return {answer["id"]: answer for answer in map(msgspec.json.decode, lines)}
@@ -54,7 +60,7 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
 ) -> None:
     write_problems(tmp_path / "problems.jsonl")
     random = Random(11)
-    with FaultyServer(token_delay_s=TOKEN_DELAY_S) as server:
+    with FaultyServer(token_delay_s=2 * TOKEN_DELAY_S) as server:
         code, _, err = finish(start(*command(server.url, "whole", policy, *flags), cwd=tmp_path))
         assert code == 0, err
         server.reset()
@@ -64,17 +70,19 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
         while kills < KILLS:
             known = {_seed_of(5, id.program, id.index) for id in landed(journal)}
             process = start(*command(server.url, "killed", policy, *flags), cwd=tmp_path)
-            sleep(random.uniform(0.3, 0.9))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
+            if kills % 4:  # one in four is killed while it starts, the others at work
+                wait_for_work(server, process, asked_before)
+            sleep(random.uniform(0.0, 0.3))
+            assert process.poll() is None, "the run was over before it was killed often enough; make it longer"
+            process.send_signal(signal.SIGKILL)
+            kills += 1
             finish(process)
             grown += len(landed(journal)) > len(known)
             received = server.log().received
             again = known & {key[1] for key in received[asked_before:]}
             assert not again, f"{len(again)} branches that had landed were asked for again"
             asked_before = len(received)
-        assert grown >= KILLS // 4, "the kills hit runs at work, not only runs that were starting"
+        assert grown >= KILLS // 2, "the kills hit runs at work, not only runs that were starting"
         known = {_seed_of(5, id.program, id.index) for id in landed(journal)}
         code, _, err = finish(start(*command(server.url, "killed", policy, *flags), cwd=tmp_path))
         assert code == 0, err

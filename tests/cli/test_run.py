@@ -19,6 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bare.py").write_text("class Bare: ...\n")
     (tmp_path / "wrong.py").write_text("import nothing_of_that_name\n")
     (tmp_path / "prompt.txt").write_text("no field here")
+    (tmp_path / "attribute.txt").write_text("{question.text}")
     return tmp_path
 
 
@@ -31,6 +32,8 @@ def dynasor(*arguments: object) -> tuple[int, str, str]:
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
 SVAMP = ("run", "--trace", "svamp")
+LIVE = ("run", "q.jsonl", "--endpoint", NOBODY)
+BEST = ("--algorithm", "best-of-n")
 
 BAD_INPUT = [
     (("run",), "nothing to run: give a file of problems and an endpoint, or a trace (try --trace svamp)"),
@@ -60,7 +63,7 @@ BAD_INPUT = [
     ((*SVAMP, "--cap", 31), "the cap is 31, and svamp has 30 samples for problem"),
     ((*SVAMP, "--offset", 999), "svamp has no problems after the first 999"),
     ((*SVAMP, "--algorithm", "rebas"), "unknown algorithm 'rebas' (known: best-of-n, sc)"),
-    ((*SVAMP, "--extract", "boxd"), "unknown extractor 'boxd'; did you mean 'boxed'?"),
+    (("run", "q.jsonl", "--endpoint", NOBODY, "--extract", "boxd"), "unknown extractor 'boxd'; did you mean 'boxed'?"),
     ((*SVAMP, "--signal", "entropie"), "unknown signal 'entropie'; did you mean 'entropy'?"),
     ((*SVAMP, "--scorer", "judge"), "unknown scorer 'judge'"),
     ((*SVAMP, "--program", "gone.py:Mine"), "no such file: gone.py; --program takes FILE.py:CLASS"),
@@ -69,6 +72,22 @@ BAD_INPUT = [
     ((*SVAMP, "--program", "wrong.py:Any"), "cannot load wrong.py: No module named 'nothing_of_that_name'"),
     ((*SVAMP, "--program", "no.such.module:Any"), "cannot import no.such.module"),
     ((*SVAMP, "--program", "dynasor:Program"), "dynasor:Program does not implement execute()"),
+    ((*SVAMP, "--program", ":Any"), "'' is not the name of a module; --program takes FILE.py:CLASS or MODULE:CLASS"),
+    ((*SVAMP, "--program", "..a:Any"), "'..a' is not the name of a module"),
+    ((*SVAMP, "--policy", "static:threshold=nan"), "threshold is nan; it must be between 0.0 and 1.0"),
+    ((*SVAMP, "--policy", "beta+"), "'beta+' lacks the name of a policy; write one, or several with + between them"),
+    ((*SVAMP, "--policy", ""), "'' lacks the name of a policy"),
+    ((*SVAMP, "--signal", "logprob"), "signal logprob needs a logprob with every sample, and svamp lacks it for"),
+    ((*SVAMP, *BEST), "scorer reward needs a reward with every sample, and svamp lacks it for problem"),
+    ((*SVAMP, *BEST, "--policy", "even+decided"), "decided proves a majority vote, and best-of-n does not answer by"),
+    ((*LIVE, "--signal", "logprob"), "signal logprob reads log-probabilities, which are not asked for; add --logprobs"),
+    ((*LIVE, *BEST), "scorer reward needs rewards, and a server gives none; choose another, such as brevity"),
+    ((*LIVE, *BEST, "--scorer", "logprob"), "scorer logprob reads log-probabilities, which are not asked for; add"),
+    ((*LIVE, "--prompt-file", "attribute.txt"), "a field that is not {question} ({question.text})"),
+    ((*LIVE, "--temperature", "nan"), "the temperature is nan; it must be a number of at least 0"),
+    ((*LIVE, "--temperature", "-1"), "the temperature is -1.0; it must be a number of at least 0"),
+    ((*LIVE, "--top-p", "0"), "top_p is 0.0; it must be above 0 and at most 1"),
+    ((*LIVE, "--max-tokens", "0"), "the max_tokens is 0; it must be at least 1"),
 ]  # fmt: skip
 
 
@@ -124,12 +143,32 @@ def test_a_run_can_itself_be_replayed(here: Path) -> None:
     assert decided["accuracy"] == even["accuracy"]
     assert decided["even_tokens"] == even["tokens"] > decided["tokens"]
     code, _, err = dynasor("run", "--trace", "decided", "--cap", 10, "--out", "again")
-    assert (code, "lower the cap" in err) == (2, True)
+    assert (code, "record with --policy even" in err) == (2, True)
 
 
 def test_the_prompt_template_may_be_a_file(here: Path) -> None:
     (here / "prompt.txt").write_text("Question: {question}")
-    assert dynasor(*SVAMP, "--limit", 2, "--prompt-file", "prompt.txt")[0] == 0
+    code, _, err = dynasor("run", "q.jsonl", "--endpoint", NOBODY, "--prompt-file", "prompt.txt")
+    assert (code, err.startswith("dynasor: cannot reach")) == (2, True), "the template itself was taken"
+
+
+def test_the_default_policy_is_that_of_the_algorithm(here: Path) -> None:
+    assert dynasor(*SVAMP, "--limit", 5, "--algorithm", "best-of-n", "--scorer", "brevity")[0] == 0
+    (directory,) = (here / "runs").iterdir()
+    assert directory.name == "svamp-static_threshold=0.7_detect_at=5-best-of-n-cap20-seed0"
+
+
+def test_a_run_that_goes_on_says_so(here: Path) -> None:
+    dynasor(*SVAMP, "--limit", 5, "--out", "[bold]run")
+    for limit, told in ((8, "5 of 8"), (8, "8 of 8")):
+        code, _, err = dynasor(*SVAMP, "--limit", limit, "--out", "[bold]run")
+        assert (code, err) == (0, f"dynasor: resuming [bold]run: {told} problems are done\n")
+
+
+def test_other_problems_are_other_settings(here: Path) -> None:
+    dynasor(*SVAMP, "--limit", 5, "--out", "run")
+    code, _, err = dynasor(*SVAMP, "--limit", 5, "--out", "run", "--offset", 5)
+    assert (code, "offset was 0 and is now 5" in err) == (2, True)
 
 
 def test_help_is_there_with_examples() -> None:

@@ -52,7 +52,7 @@ def test_a_policy_may_be_any_function_and_an_algorithm_any_program() -> None:
 def run_with_answers(directory: Path, *answers: str) -> str:
     directory.mkdir()
     with JournalWriter(directory / "journal.jsonl") as journal:
-        journal.append(RunStarted(settings={}, circumstances={}))
+        journal.append(RunStarted(settings={"policy": "even"}, circumstances={}))
         for index, answer in enumerate(answers):
             completion = Completion(id=RequestId(ProgramId("p"), index), tokens=5)
             journal.append(Landed(answer=answer, completion=completion))

@@ -91,11 +91,24 @@ def test_prompts_are_conversations_or_text() -> None:
         Message("user", "Q: x?"),
     )
     assert PromptTemplate("Q: {question} \\boxed{{}}", chat=False).fill("{x}") == "Q: {x} \\boxed{}"
+    assert PromptTemplate("Q: {question}", "Be brief.", chat=False).fill("x?") == "Be brief.\n\nQ: x?"
 
 
 @pytest.mark.parametrize(
     ("template", "message"),
-    [("no field", "has no {question}"), ("{q}", "a field that is not"), ("{", "double literal")],
+    [
+        ("no field", "has no {question}"),
+        ("{q}", "a field that is not"),
+        ("{", "double literal"),
+        ("{question.text}", r"not \{question\} \(\{question.text\}\)"),
+        ("{question[text]}", "a field that is not"),
+        ("{question[0]}", "a field that is not"),
+        ("{question!r}", "a field that is not"),
+        ("{}", "a field that is not"),
+        ("{question:>9}", "a field that is not"),
+        ("{question} and {answer}", r"\{answer\}"),
+        ("{{question}}", "has no"),
+    ],
 )
 def test_a_template_that_cannot_be_filled_is_refused_at_once(template: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

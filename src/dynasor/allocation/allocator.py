@@ -8,7 +8,7 @@ tokens of cut branches for the latency of the rounds, which the paper pays (6.4)
 
 from typing import Protocol
 
-from dynasor.allocation.progress import CAP_REACHED, Grant, Policy, Progress, stop
+from dynasor.allocation.progress import CAP_REACHED, Grant, Policy, Progress, asked, stop
 
 
 class Allocator(Protocol):
@@ -73,13 +73,11 @@ def bounded(policy: Policy, progress: Progress) -> Grant:
     """Ask a policy, within the cap.
 
     Raises:
-        ValueError: if the policy grants a negative amount.
+        ProgramError: if what the policy returns is not a grant of a whole number of at least 0.
     """
     if progress.remaining <= 0:
         return CAP_REACHED
-    grant = policy(progress)
-    if grant.knob < 0:
-        raise ValueError(f"{policy} granted {grant.knob}; a grant is at least 0, and 0 stops the program")
+    grant = asked(policy, progress)
     if grant.knob > progress.remaining:
         return Grant(progress.remaining)
     return grant if grant or grant.reason else stop("policy")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dynasor.answers.voting import Votes
+from dynasor.errors import ProgramError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,21 @@ def stop(reason: str) -> Grant:
 
 Policy = Callable[[Progress], Grant]
 """Progress -> grant. Asked while something remains below the cap; may grant more than remains."""
+
+
+def asked(policy: Policy, progress: Progress) -> Grant:
+    """What a policy answers, which may have been written by anybody.
+
+    Raises:
+        ProgramError: if that is not a grant of a whole number of at least 0.
+    """
+    grant: object = policy(progress)
+    if not isinstance(grant, Grant) or type(grant.knob) is not int:
+        raise ProgramError(f"{_name(policy)} returned {grant!r}; a policy returns a Grant of a whole number")
+    if grant.knob < 0:
+        raise ProgramError(f"{_name(policy)} granted {grant.knob}; a grant is at least 0, and 0 stops the program")
+    return grant
+
+
+def _name(policy: Policy) -> str:
+    return f"policy {getattr(policy, '__qualname__', type(policy).__qualname__)}"

@@ -14,7 +14,7 @@ from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
 
 _OF_NO_MATTER_TO_EVEN = frozenset({"policy", "in_flight", "signal", "seed"})  # they change none of its answers
-_OF_THE_SOURCE = frozenset({"trace", "digest"})  # where a replay's answers come from; its source has another
+_OF_THE_SOURCE = frozenset({"offset", "trace", "digest"})  # where a replay's answers come from; its source has another
 _LISTED = 6
 
 

@@ -33,7 +33,7 @@ def policies(traces: tuple[Path, ...], caps: str, orders: int, workers: int, out
     Example:
       dynasor bench policies ../shared/data/traces
     """  # noqa: D301
-    plan = StudyPlan(_files(traces), _numbers("caps", caps), orders, workers)
+    plan = StudyPlan(_files(traces), _numbers("caps", caps), _positive("orders", orders), _positive("workers", workers))
     console = Console(stderr=True)
     studies = list(track(run_study(plan), "replaying", total=len(plan.traces), console=console))
     write_study(studies, provenance(seeds=f"0 to {orders - 1}"), out)
@@ -47,8 +47,9 @@ def policies(traces: tuple[Path, ...], caps: str, orders: int, workers: int, out
 @click.option("--one", type=int, hidden=True, help="Measure one size in this process and print it.")
 def runner(sizes: str, policy: str, out: Path, one: int | None) -> None:
     """Measure what the batch runner costs by itself, with an engine that answers at once."""
+    made, _ = make_policy(policy)
     if one is not None:
-        click.echo(msgspec.json.encode(measure_in_process(one, make_policy(policy)[0])))
+        click.echo(msgspec.json.encode(measure_in_process(one, made)))
         return
     found = [measure(size, policy) for size in _numbers("sizes", sizes)]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +80,15 @@ def _files(traces: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError as fault:
         raise UsageError(
             f"--{name} is '{text}'; write whole numbers with commas between them, such as 5,10,20"
         ) from fault
+    return tuple(_positive(name, number) for number in numbers)
+
+
+def _positive(name: str, number: int) -> int:
+    if number < 1:
+        raise UsageError(f"--{name} is {number}; it must be at least 1")
+    return number

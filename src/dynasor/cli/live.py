@@ -14,7 +14,7 @@ class Display:
         console = Console(stderr=True)
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -23,24 +23,37 @@ class Display:
             disable=quiet or not console.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=None)
+        self._launch: Launch | None = None
+        self._resumption_told = False
 
     def begin(self, launch: Launch) -> None:
         """Show a run that is about to start."""
-        batch = launch.batch
-        if batch.resumed_count:
-            self.say(f"resuming {launch.directory}: {batch.resumed_count} of {launch.problem_count} problems are done")
+        self._launch = launch
         self._progress.update(self._task, total=launch.problem_count)
         self._progress.start()
-        if not self._progress.disable:
-            batch.observe = lambda: self._show(batch)
+        launch.batch.observe = lambda: self._observe(launch)
 
     def say(self, text: str) -> None:
         """One line, on a terminal above the bar."""
-        self._progress.console.print(f"dynasor: {text}", highlight=False)
+        self._progress.console.print(f"dynasor: {text}", highlight=False, markup=False, soft_wrap=True)
 
     def end(self) -> None:
         """Take the bar away."""
+        if self._launch is not None:
+            self._tell_resumption(self._launch)  # a run that was complete has not been observed at all
         self._progress.stop()
+
+    def _observe(self, launch: Launch) -> None:
+        self._tell_resumption(launch)
+        if not self._progress.disable:
+            self._show(launch.batch)
+
+    def _tell_resumption(self, launch: Launch) -> None:
+        """Once it is known: a run reads its journal when it starts."""
+        done = launch.batch.resumed_count
+        if done and not self._resumption_told:
+            self._resumption_told = True
+            self.say(f"resuming {launch.directory}: {done} of {launch.problem_count} problems are done")
 
     def _show(self, batch: Batch) -> None:
         tally = batch.tally

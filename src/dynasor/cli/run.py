@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from dynasor.cli.checks import refuse_live_options
 from dynasor.cli.live import Display
 from dynasor.cli.tables import print_run
 from dynasor.datasets.columns import Columns
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import UsageError
 from dynasor.launch.launch import Launch, prepare
-from dynasor.launch.options import DEFAULT_POLICY, GROUPINGS, RunOptions
+from dynasor.launch.options import GROUPINGS, RunOptions
 from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
@@ -33,7 +34,7 @@ UNFINISHED = 1
 @click.option("--concurrency", default=64, show_default=True, help="Requests at the server at a time.")
 @click.option("--algorithm", default="sc", show_default=True, help="sc, best-of-n, or a plug-in's name.")
 @click.option("--program", metavar="FILE.py:CLASS", help="Run an algorithm of your own, in place of --algorithm.")
-@click.option("--policy", default=DEFAULT_POLICY, show_default=True, help="How much each program gets; see below.")
+@click.option("--policy", help="How much each program gets; see below.")
 @click.option("--in-flight", is_flag=True, help="Start all branches at once, and cut those that are not needed.")
 @click.option("--cap", default=20, show_default=True, help="The resource cap: the most branches of one program.")
 @click.option("--signal", "signal_name", default="entropy", show_default=True, help="entropy, length or logprob.")
@@ -73,7 +74,9 @@ def run(**given: Any) -> None:
       dynasor run --trace svamp --program my_file.py:MyProgram
 
     \b
-    Policies (join several with +; the first to stop stops):
+    Policies (join several with +; the first to stop stops). The default is
+    decided+static:threshold=0.7,detect_at=5 where the algorithm answers by
+    majority, and static:threshold=0.7,detect_at=5 where it does not.
       even                                 everybody gets the cap
       static:threshold=0.7,detect_at=5     judge certaindex once, as the paper does
       stepped:threshold=0.7,detect_at=5,step=5    judge it again and again
@@ -82,6 +85,7 @@ def run(**given: Any) -> None:
       beta:confidence=0.95                 stop when the leader likely leads for good
       length:tokens=300,detect_at=5        short answers are taken for easy questions
     """  # noqa: D301
+    refuse_live_options(click.get_current_context())
     options = _options(given)
     display = Display(quiet=given["quiet"] or given["as_json"])
     launch, cut = asyncio.run(_run(options, display))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,19 @@ from dynasor.answers.symbolic import SymbolicChecker
 from dynasor.certaindex.signal import SIGNALS
 from dynasor.clock import WallClock
 from dynasor.datasets.problem import Judge, Problem, judge
-from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
-from dynasor.errors import MissingExtra, UnknownName
+from dynasor.errors import EngineError, MissingExtra, UnknownName, UsageError
+from dynasor.launch.fingerprint import policy_name
 from dynasor.launch.options import GROUPINGS, RunOptions
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
 from dynasor.launch.sources import Source, live_source, recorded_source
 from dynasor.programs.best_of_n import SCORERS
-from dynasor.programs.program import Setup
+from dynasor.programs.program import Program, Setup
 from dynasor.programs.prompt import PromptTemplate
 from dynasor.runtime.batch import Batch, BatchPlan
 from dynasor.runtime.outputs import write_outputs
 from dynasor.runtime.tally import RunTally
-from dynasor.wiring import check_cap, make_algorithm, make_policy, session_maker
+from dynasor.wiring import check_cap, check_decided, default_policy, make_algorithm, make_policy, session_maker
 
 
 @dataclass(slots=True)
@@ -36,22 +36,21 @@ class Launch:
 
     Attributes:
         problem_count: how many problems it has, earlier parts of a resumed run included.
+        resources: what is let go of when it has run: the engine, and what compares answers.
     """
 
     batch: Batch
-    engine: Engine
     directory: Path
     problem_count: int
-    _close: Callable[[], None] = field(default=lambda: None)
+    resources: AsyncExitStack
 
     async def run(self) -> RunTally:
         """Run to the end or an interruption; whatever has finished by then is written out."""
         try:
-            return await self.batch.run()
+            async with self.resources:
+                return await self.batch.run()
         finally:
-            await self.engine.close()
-            self._close()
-            if self.batch.tally.finished:
+            if self.batch.began:
                 write_outputs(self.directory, self.batch.tally)
 
 
@@ -59,12 +58,35 @@ def run(**options: Any) -> RunTally:
     """Run a batch from Python; see `RunOptions` for what it takes.
 
     >>> tally = run(trace="svamp", policy="static:threshold=0.7,detect_at=5", cap=30, limit=100)  # doctest: +SKIP
+
+    Raises:
+        UsageError: for whatever cannot be, and where an event loop runs already: await `arun` there.
+        EngineError: if problems are left unfinished, once what has finished is written out.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(arun(**options))
+    raise UsageError("an event loop runs already, as it does in a notebook; there, write: await dynasor.arun(...)")
 
-    async def whole() -> RunTally:
-        return await (await prepare(RunOptions(**options))).run()
 
-    return asyncio.run(whole())
+async def arun(**options: Any) -> RunTally:
+    """The same as `run`, for notebooks and servers.
+
+    Raises:
+        UsageError: for whatever cannot be.
+        EngineError: if problems are left unfinished, once what has finished is written out.
+    """
+    launch = await prepare(RunOptions(**options))
+    tally = await launch.run()
+    if stalled := launch.batch.stalled:
+        fault = next(iter(stalled.values()))
+        raise EngineError(
+            f"{len(stalled)} of {launch.problem_count} problems are unfinished ({fault}); the rest is in"
+            f" {launch.directory}, and the same call goes on from there",
+            retryable=True,
+        )
+    return tally
 
 
 async def prepare(options: RunOptions) -> Launch:
@@ -73,40 +95,51 @@ async def prepare(options: RunOptions) -> Launch:
     Raises:
         UsageError: for whatever cannot be; the message names it and the mend.
     """
-    policy, policy_name = _policy(options.policy)
-    check_cap(policy, policy_name, options.cap)
-    algorithm = make_algorithm(options.algorithm) if isinstance(options.algorithm, str) else options.algorithm
-    grouping, judging, close = _grouping(options)
-    setup = _setup(options, grouping)
-    settings = settings_of(options, policy_name)
-    source = recorded_source(options) if options.trace else live_source(options)
-    await _check(source)
-    plan = BatchPlan(
-        problems=source.problems,
-        session=session_maker(algorithm, setup, policy, in_flight=options.in_flight),
-        settings=source.settings | settings,
-        cap=options.cap,
-        circumstances=circumstances_of(options),
-        even_tokens=source.even_tokens,
-        judge=judging,
-        limits=source.limits,
-    )
-    directory = options.out or Path("runs") / directory_name(source.name, policy_name, options)
-    return Launch(Batch(plan, source.engine, WallClock(), directory), source.engine, directory, source.count, close)
+    algorithm = make_algorithm(options.algorithm)
+    policy, named = _policy(options.policy, algorithm)
+    check_cap(policy, named, options.cap)
+    check_decided(policy, algorithm, _called(options.algorithm))
+    async with AsyncExitStack() as resources:
+        grouping, judging, close = _grouping(options)
+        resources.callback(close)
+        setup = _setup(options, grouping)
+        settings = settings_of(options, algorithm, named)
+        source = (recorded_source if options.trace else live_source)(options, algorithm)
+        resources.push_async_callback(source.engine.close)
+        await _check(source)
+        plan = BatchPlan(
+            problems=source.problems,
+            session=session_maker(algorithm, setup, policy, in_flight=options.in_flight),
+            settings=source.settings | settings,
+            cap=options.cap,
+            circumstances=circumstances_of(options),
+            even_tokens=source.even_tokens,
+            judge=judging,
+            limits=source.limits,
+        )
+        directory = options.out or Path("runs") / directory_name(source.name, named, options)
+        batch = Batch(plan, source.engine, WallClock(), directory)
+        return Launch(batch, directory, source.count, resources.pop_all())
 
 
 async def _check(source: Source) -> None:
-    """Check the engine, which is closed again where it cannot work."""
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(source.engine.close)
-        await source.engine.check()
-        stack.pop_all()
+    await source.engine.check()
     if isinstance(source.engine, OpenAIEngine):
         source.settings["model"] = source.engine.model
 
 
-def _policy(policy: str | Policy) -> tuple[Policy, str]:
-    return make_policy(policy) if isinstance(policy, str) else (policy, repr(policy))
+def _policy(policy: object, algorithm: type[Program]) -> tuple[Policy, str]:
+    if policy is None:
+        policy = default_policy(algorithm)
+    if isinstance(policy, str):
+        return make_policy(policy)
+    if not callable(policy) or isinstance(policy, type):
+        raise UsageError(f"the policy is {policy!r}; give a specification, or a function from a Progress to a Grant")
+    return policy, policy_name(policy)
+
+
+def _called(algorithm: str | type[Program]) -> str:
+    return algorithm if isinstance(algorithm, str) else algorithm.__qualname__
 
 
 def _setup(options: RunOptions, grouping: Callable[[], Grouping]) -> Setup:

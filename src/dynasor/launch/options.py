@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dynasor.allocation.progress import Policy
 from dynasor.datasets.columns import Columns
 from dynasor.engines.endpoint import Endpoint
+from dynasor.errors import UsageError
+from dynasor.launch import ranges
 from dynasor.programs.program import Program
 from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
-DEFAULT_POLICY = "decided+static:threshold=0.7,detect_at=5"
 GROUPINGS = ("auto", "normal-form", "text", "symbolic")
 
 
@@ -21,16 +23,22 @@ class RunOptions:
     Attributes:
         trace: a recording: a file of samples, the directory of an earlier run, or `svamp`, which is shipped.
         problems: a file of problems, or `hf:OWNER/NAME:SPLIT`.
-        endpoint: an OpenAI-compatible server.
+        endpoint: an OpenAI-compatible server; its address will do.
         algorithm: `sc`, `best-of-n`, a plug-in's name, or `FILE.py:CLASS`; or a subclass of `Program`.
         policy: how much each program gets: a specification such as `static:threshold=0.7,detect_at=5`, two or more
-            joined by `+`, or a policy itself.
+            joined by `+`, or a policy itself. None: `decided+static:threshold=0.7,detect_at=5` where the algorithm
+            answers by majority, else `static:threshold=0.7,detect_at=5`.
         in_flight: start everything up to the cap at once and cut what the policy would not have granted.
         cap: the resource cap.
         grouping: which answers are the same: `auto` is `text` for a file of samples, else `normal-form`.
         concurrency: requests at the server at a time.
         out: the directory of the run; where it holds one under the same settings, that run goes on.
         limit, offset: take only so many problems, after passing over so many.
+
+    Paths may be text, and text that names a path may be a `Path`.
+
+    Raises:
+        UsageError: for a number that cannot be.
     """
 
     trace: str | None = None
@@ -41,7 +49,7 @@ class RunOptions:
     offset: int = 0
     endpoint: Endpoint | None = None
     algorithm: str | type[Program] = "sc"
-    policy: str | Policy = DEFAULT_POLICY
+    policy: str | Policy | None = None
     in_flight: bool = False
     cap: int = 20
     signal: str = "entropy"
@@ -55,3 +63,27 @@ class RunOptions:
     seeded_requests: bool = False
     concurrency: int = 64
     out: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Bring what Python callers give into its form, and refuse what cannot be."""
+        for name, kind in (("trace", str), ("problems", str), ("out", Path)):
+            self._become(name, _path(name, getattr(self, name), kind))
+        endpoint: object = self.endpoint
+        if isinstance(endpoint, str):
+            self._become("endpoint", Endpoint(endpoint))
+        if self.limit is not None:
+            ranges.whole("limit", self.limit, 1)
+        ranges.whole("offset", self.offset, 0)
+        ranges.whole("cap", self.cap, 1)
+        ranges.whole("seed", self.seed)
+        ranges.whole("concurrency", self.concurrency, 1)
+        ranges.sampling(self.sampling)
+
+    def _become(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+
+def _path(name: str, value: Any, kind: type[str] | type[Path]) -> str | Path | None:
+    if value is not None and not isinstance(value, str | Path):
+        raise UsageError(f"{name} is {value!r}; it must be text or a Path")
+    return None if value is None else kind(value)

@@ -1,22 +1,29 @@
 """What a run's journal says of how it was made."""
 
 import platform
+import shlex
 import sys
-from hashlib import sha256
 from pathlib import Path
+
+import msgspec
 
 from dynasor import __version__
 from dynasor.clock import utc_timestamp
+from dynasor.engines.endpoint import Endpoint
+from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
+from dynasor.launch.fingerprint import algorithm_name, digest
 from dynasor.launch.options import RunOptions
+from dynasor.programs.program import Program
 from dynasor.wiring import algorithm_setting
 
+_LONGEST_NAME = 180  # bytes; file systems take 255, and what writes there adds to it
 
-def settings_of(options: RunOptions, policy: str) -> dict[str, Setting]:
+
+def settings_of(options: RunOptions, algorithm: type[Program], policy: str) -> dict[str, Setting]:
     """Whatever changes an answer, apart from where problems and answers come from."""
-    algorithm = options.algorithm
     settings: dict[str, Setting] = {
-        "algorithm": algorithm_setting(algorithm) if isinstance(algorithm, str) else algorithm.__qualname__,
+        "algorithm": _algorithm(options.algorithm, algorithm),
         "policy": policy,
         "in_flight": options.in_flight,
         "cap": options.cap,
@@ -24,20 +31,40 @@ def settings_of(options: RunOptions, policy: str) -> dict[str, Setting]:
         "grouping": options.grouping,
         "scorer": options.scorer,
         "seed": options.seed,
+        "offset": options.offset,
     }
     if options.trace:
         return settings
     sampling = options.sampling
     return settings | {
         "extract": options.extract,
-        "prompt": sha256(f"{options.system}\0{options.prompt}".encode()).hexdigest()[:12],
+        "prompt": digest(f"{options.system}\0{options.prompt}"),
         "seeded_requests": options.seeded_requests,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
         "stop": "\n".join(sampling.stop),
         "logprobs": sampling.logprobs,
+        **_extra_body(options.endpoint),
     }
+
+
+def _algorithm(asked: str | type[Program], algorithm: type[Program]) -> str:
+    if not isinstance(asked, str):
+        return algorithm_name(algorithm)
+    module, colon, _ = asked.rpartition(":")
+    return algorithm_name(algorithm) if colon and not module.endswith(".py") else algorithm_setting(asked)
+
+
+def _extra_body(endpoint: Endpoint | None) -> dict[str, Setting]:
+    """It may hold anything that is JSON, and a key among it: a digest tells it apart and gives nothing away."""
+    if endpoint is None or not endpoint.extra_body:
+        return {}
+    try:
+        canonical = msgspec.json.encode(dict(endpoint.extra_body), order="deterministic")
+    except (TypeError, ValueError) as fault:
+        raise UsageError(f"extra_body cannot be written as JSON: {fault}") from fault
+    return {"extra_body": digest(canonical.decode())}
 
 
 def circumstances_of(options: RunOptions) -> dict[str, Setting]:
@@ -47,7 +74,7 @@ def circumstances_of(options: RunOptions) -> dict[str, Setting]:
         "dynasor": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "endpoint": options.endpoint.url if options.endpoint else None,
         "concurrency": options.concurrency,
     }
@@ -60,4 +87,5 @@ def directory_name(source: str, policy: str, options: RunOptions) -> str:
         algorithm = options.algorithm
         words.append(algorithm.rpartition(":")[2] if isinstance(algorithm, str) else algorithm.__qualname__)
     text = "-".join([*words, f"cap{options.cap}", f"seed{options.seed}"])
-    return "".join(c if c.isalnum() or c in "-.=+" else "_" for c in text)
+    name = "".join(c if c.isalnum() or c in "-.=+" else "_" for c in text)
+    return name if len(name.encode()) <= _LONGEST_NAME else f"{name[:40]}-{digest(text)}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from dynasor.datasets.problem import Problem
 from dynasor.datasets.problem_sets import problem_set
@@ -11,7 +12,9 @@ from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.recorded import RecordedEngine
 from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
+from dynasor.launch.measures import check_live, check_recorded
 from dynasor.launch.options import RunOptions
+from dynasor.programs.program import Program
 from dynasor.request import Sample
 from dynasor.runtime.dispatcher import Limits
 
@@ -37,11 +40,11 @@ class Source:
     even_tokens: Callable[[str], float] | None = None
 
 
-def recorded_source(options: RunOptions) -> Source:
+def recorded_source(options: RunOptions, algorithm: type[Program]) -> Source:
     """A recording: it brings both.
 
     Raises:
-        UsageError: where it cannot be read, or has fewer samples than the cap.
+        UsageError: where it cannot be read, has fewer samples than the cap, or lacks what a signal or a scorer reads.
     """
     if options.problems or options.endpoint:
         raise UsageError("a trace brings its problems and its answers; give either --trace, or problems and --endpoint")
@@ -51,13 +54,15 @@ def recorded_source(options: RunOptions) -> Source:
     if not chosen:
         raise UsageError(f"{options.trace} has no problems after the first {options.offset}; lower --offset")
     samples: Mapping[str, tuple[Sample, ...]] = {recording.problem.id: recording.samples for recording in chosen}
-    for problem, drawn in samples.items():
-        if len(drawn) < options.cap:
+    for recording in chosen:
+        if len(recording.samples) < options.cap:
+            failed = f" ({recording.failed_count} of its branches failed)" if recording.failed_count else ""
             raise UsageError(
-                f"the cap is {options.cap}, and {options.trace} has {len(drawn)} samples for problem '{problem}';"
-                " lower the cap"
+                f"the cap is {options.cap}, and {options.trace} has {len(recording.samples)} samples for problem"
+                f" '{recording.problem.id}'{failed}; lower the cap"
             )
-    engine = RecordedEngine(samples, seed=options.seed)
+    check_recorded(options, algorithm, chosen)
+    engine = RecordedEngine(samples, seed=options.seed if options.seed or not Path(options.trace).is_dir() else None)
     return Source(
         recordings.name,
         [recording.problem for recording in chosen],
@@ -69,18 +74,17 @@ def recorded_source(options: RunOptions) -> Source:
     )
 
 
-def live_source(options: RunOptions) -> Source:
+def live_source(options: RunOptions, algorithm: type[Program]) -> Source:
     """A set of problems and a server.
 
     Raises:
-        UsageError: where either is missing, or a row is malformed.
+        UsageError: where either is missing, a row is malformed, or a signal or a scorer will have nothing to read.
     """
     if options.problems is None:
         raise UsageError("nothing to run: give a file of problems and an endpoint, or a trace (try --trace svamp)")
     if options.endpoint is None:
         raise UsageError("problems need somebody to answer them: give --endpoint http://HOST:PORT/v1, or a trace")
-    if options.concurrency < 1:
-        raise UsageError(f"the concurrency is {options.concurrency}; it must be at least 1")
+    check_live(options, algorithm)
     problems = problem_set(
         options.problems, format=options.format, columns=options.columns, limit=options.limit, offset=options.offset
     )

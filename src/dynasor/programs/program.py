@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from dynasor.allocation.progress import Progress
 from dynasor.answers.extract import EXTRACTORS, Extractor
@@ -80,6 +80,8 @@ class Program(ABC):
     all branches, is not its notion of certainty.
 
     Attributes:
+        answers_by_majority: whether its answer is the majority of its ballot, with one vote for each turn of the knob.
+            Only then does a decided vote decide its answer.
         problem: what is asked.
         setup: what all programs of the run share.
         knob: how far the knob has been turned; kept by the session.
@@ -88,6 +90,8 @@ class Program(ABC):
         evidence: running totals over the branches, with the ballot of their answers.
         random: this program's own random stream.
     """
+
+    answers_by_majority: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, setup: Setup) -> None:
         self.problem = problem

@@ -1,6 +1,7 @@
 """How a question becomes a prompt."""
 
 from dataclasses import dataclass
+from string import Formatter
 
 from dynasor.errors import UsageError
 from dynasor.request import Message, Prompt
@@ -15,7 +16,7 @@ class PromptTemplate:
     Attributes:
         template: the user's turn, or the whole text where `chat` is False.
         system: the system's turn; none where it is empty.
-        chat: whether the prompt is a conversation or plain text.
+        chat: whether the prompt is a conversation or plain text, which the system's turn then precedes.
 
     Raises:
         UsageError: where the template has no {question}, or another field.
@@ -27,19 +28,33 @@ class PromptTemplate:
 
     def __post_init__(self) -> None:
         """Find out at once, not at the first problem."""
-        try:
-            filled = self.template.format(question="\0")
-        except (KeyError, IndexError, ValueError) as fault:
-            raise UsageError(
-                f"the prompt template has a field that is not {{question}} ({fault}); double literal braces: {{{{ }}}}"
-            ) from fault
-        if "\0" not in filled:
+        fields = _fields(self.template)
+        if not fields:
             raise UsageError("the prompt template has no {question}; put it where the question belongs")
+        for field in fields:
+            if field != "question":
+                raise UsageError(
+                    f"the prompt template has a field that is not {{question}} ({{{field}}}); double literal braces:"
+                    " {{ }}"
+                )
 
     def fill(self, question: str) -> Prompt:
         """The prompt of one question."""
         text = self.template.format(question=question)
         if not self.chat:
-            return text
+            return f"{self.system}\n\n{text}" if self.system else text
         turns = (Message("system", self.system),) if self.system else ()
         return (*turns, Message("user", text))
+
+
+def _fields(template: str) -> list[str]:
+    """All fields, as they are written."""
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError as fault:
+        raise UsageError(f"the prompt template is torn ({fault}); double literal braces: {{{{ }}}}") from fault
+    return [
+        name + (f"!{conversion}" if conversion else "") + (f":{format}" if format else "")
+        for _, name, format, conversion in parsed
+        if name is not None
+    ]

@@ -6,6 +6,8 @@ from dynasor.programs.program import Execution, Program
 class SelfConsistency(Program):
     """Draw branches, vote. Ties go to the answer reached first, that is by the lowest-numbered branch."""
 
+    answers_by_majority = True
+
     def execute(self) -> Execution:
         """Draw what is granted until nothing more is."""
         while knob := (yield self.claim()):
