@@ -1,7 +1,7 @@
 """One program with one allocator: a pure core (paper 5.2.1).
 
 It is told that it starts and what has landed, and returns effects: requests to start, requests to cut, the outcome.
-It waits for nothing, reads no clock and holds no lock, so the same session runs live, replayed and simulated.
+It waits for nothing, reads no clock and holds no lock, so the same session runs live, replayed and in virtual time.
 """
 
 from dataclasses import dataclass
