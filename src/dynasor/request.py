@@ -57,6 +57,11 @@ class Finish(StrEnum):
     CANCELLED = "cancelled"  # we cut it: it could no longer matter
     FAILED = "failed"  # the engine refused it for good; it has no text to vote with
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model came to the end that it was allowed: there is an answer to read, if it gave one."""
+        return self in (Finish.STOP, Finish.LENGTH)
+
 
 class Recorded(msgspec.Struct, frozen=True):
     """What a recording already knows of a completion: its extracted answer (None: it had none)."""

@@ -10,9 +10,8 @@ import msgspec
 from dynasor.answers.equivalence import normal_form
 from dynasor.datasets.files import file_digest
 from dynasor.errors import UsageError
-from dynasor.journal.journal import read_journal
+from dynasor.journal.journal import JOURNAL, read_journal
 from dynasor.journal.records import ProgramFinished, RunStarted, Setting
-from dynasor.runtime.batch import JOURNAL
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):

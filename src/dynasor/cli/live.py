@@ -12,7 +12,6 @@ class Display:
 
     def __init__(self, *, quiet: bool) -> None:
         console = Console(stderr=True)
-        self._console = console
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

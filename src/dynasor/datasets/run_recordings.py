@@ -6,13 +6,11 @@ from pathlib import Path
 from dynasor.datasets.files import file_digest
 from dynasor.datasets.problem import Problem, Recording
 from dynasor.errors import UsageError
-from dynasor.journal.journal import read_journal
+from dynasor.journal.journal import JOURNAL, read_journal
 from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted, Setting
-from dynasor.request import Finish, Sample
+from dynasor.request import Sample
 
-JOURNAL = "journal.jsonl"
 EVEN = "even"
-_UNUSABLE = frozenset({Finish.CANCELLED, Finish.FAILED})
 
 
 class RunRecordings:
@@ -42,7 +40,7 @@ class RunRecordings:
         empty = True
         for record in records:
             match record:
-                case Landed(completion=completion) if completion.finish not in _UNUSABLE:
+                case Landed(completion=completion) if completion.finish.is_whole:
                     landed.setdefault(completion.id.program, {})[completion.id.index] = self._sample(record)
                 case ProgramFinished():
                     empty = False

@@ -17,6 +17,9 @@ import msgspec
 from dynasor.errors import DynasorError, UsageError
 from dynasor.journal.records import VERSION, Record
 
+JOURNAL = "journal.jsonl"
+"""What a run's journal is called, in the run's directory."""
+
 _decoder = msgspec.json.Decoder(Record)
 
 

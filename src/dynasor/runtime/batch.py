@@ -11,17 +11,16 @@ from dynasor.clock import Clock
 from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.engines.engine import Engine
 from dynasor.errors import EngineError, UsageError
-from dynasor.journal.journal import JournalWriter
+from dynasor.journal.journal import JOURNAL, JournalWriter
 from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
 from dynasor.programs.program import Program
 from dynasor.programs.session import Outcome, Session
-from dynasor.request import Finish, ProgramId
+from dynasor.request import ProgramId
 from dynasor.runtime.dispatcher import BranchLanded, Dispatcher, Event, Limits, ProgramEnded, ProgramStalled
 from dynasor.runtime.group_sync import GroupSync
 from dynasor.runtime.resume import ResumePoint, resume_point
 from dynasor.runtime.tally import RunTally
 
-JOURNAL = "journal.jsonl"
 STALLS_IN_A_ROW = 20  # programs let down one after the other: the server is gone, and asking on is of no use
 TURNS_PER_BREATH = 64  # an engine that never waits must not keep signals from being heard
 
@@ -150,7 +149,7 @@ class Batch:
         for event in events:
             match event:
                 case BranchLanded(program, completion):
-                    answer = None if completion.finish in _SILENT else program.answer_of(completion)
+                    answer = program.answer_of(completion) if completion.finish.is_whole else None
                     journal.append(Landed(answer=answer, completion=completion))
                 case ProgramEnded(program, outcome) if outcome.failed_count and not program.branches:
                     self._stall(program.id, outcome.fault or "no reason given")
@@ -204,6 +203,3 @@ def _made(directory: Path) -> Path:
     except OSError as fault:
         raise UsageError(f"cannot keep a run in {directory}: {fault.strerror}; choose another --out") from fault
     return directory
-
-
-_SILENT = frozenset({Finish.CANCELLED, Finish.FAILED})  # nothing to read an answer from

@@ -7,7 +7,7 @@ from dynasor.programs.session import Cancel, Effect, Finished, Outcome, Session,
 from dynasor.request import Completion, Request, RequestId
 
 
-class Recording(Protocol):
+class UnwaitingEngine(Protocol):
     """An engine that never waits."""
 
     def submit(self, request: Request) -> None:
@@ -23,7 +23,7 @@ class Recording(Protocol):
         ...
 
 
-def drive(session: Session, engine: Recording) -> Outcome:
+def drive(session: Session, engine: UnwaitingEngine) -> Outcome:
     """Run a session to its outcome. Its instants are 0, as a recording has none."""
     outcome = _apply(session.start(0.0), engine)
     while outcome is None:
@@ -32,7 +32,7 @@ def drive(session: Session, engine: Recording) -> Outcome:
     return outcome
 
 
-def _apply(effects: list[Effect], engine: Recording) -> Outcome | None:
+def _apply(effects: list[Effect], engine: UnwaitingEngine) -> Outcome | None:
     for effect in effects:
         match effect:
             case Submit(requests):

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from dynasor.journal.journal import read_journal
+from dynasor.journal.journal import JOURNAL, read_journal
 from dynasor.journal.records import ProgramFinished
-from dynasor.runtime.batch import JOURNAL
 from dynasor.runtime.tally import RunTally
 
 ANSWERS = "answers.jsonl"
