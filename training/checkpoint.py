@@ -1,7 +1,7 @@
 """Checkpoints of a training: written at once or not at all, and enough to go on as if nothing had happened."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from training.trainer import Training
 
 
-def write(training: "Training", path: Path) -> None:
+def write(training: "Training[Any]", path: Path) -> None:
     """Replaces the checkpoint at `path`."""
     state = {
-        "policy": training.policy.state_dict(),
+        "model": training.model.state_dict(),
         "muon": training.muon.state(),
         "adam": training.adam.state_dict(),
         "step_count": training.step_count,
@@ -25,10 +25,10 @@ def write(training: "Training", path: Path) -> None:
     partial.replace(path)
 
 
-def restore(training: "Training", path: Path) -> None:
+def restore(training: "Training[Any]", path: Path) -> None:
     """Puts the state of a checkpoint into a fresh training of the same settings."""
     state = torch.load(path, weights_only=True)
-    training.policy.load_state_dict(state["policy"])
+    training.model.load_state_dict(state["model"])
     training.muon.restore(state["muon"])
     training.adam.load_state_dict(state["adam"])
     training.step_count = state["step_count"]

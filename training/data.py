@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from training import thinking
 from training import tokenizer as tokenizing
 from training.problems import EASY_MIX, FULL_MIX, Mix, problems
 
 SECTIONS: dict[str, tuple[Mix, float, float]] = {  # name: problem mix, share of drill, share of the tokens
-    "easy": (EASY_MIX, 0.25, 0.16),
-    "full": (FULL_MIX, 0.06, 0.84),
+    "easy": (EASY_MIX, 0.25, 0.14),
+    "full": (FULL_MIX, 0.06, 0.86),
 }
+_THINKING_SHARE = 0.25  # of the problems
 _CHUNK = 2_000
 
 
@@ -50,15 +52,19 @@ def drill(rng: random.Random) -> tuple[str, str]:
 
 
 def documents(seed: int, mix: Mix, drill_share: float) -> Iterator[tuple[str, str]]:
-    """Question and solution texts without end."""
+    """Prompts and what follows them, without end: solutions, chains of thought and bare calculations."""
     rng = random.Random(f"documents {seed}")
     stream = problems(seed, "train", mix)
     while True:
         if rng.random() < drill_share:
-            yield drill(rng)
+            question, solution = drill(rng)
+            yield tokenizing.prompt(question), solution
+            continue
+        drawn = next(stream)
+        if rng.random() < _THINKING_SHARE:
+            yield tokenizing.thinking_prompt(drawn.question), thinking.thought(rng, drawn)
         else:
-            drawn = next(stream)
-            yield drawn.question, drawn.solution
+            yield tokenizing.prompt(drawn.question), drawn.solution
 
 
 def write_section(folder: Path, tokenizer: Tokenizer, stream: Iterator[tuple[str, str]], token_count: int) -> int:
@@ -71,8 +77,8 @@ def write_section(folder: Path, tokenizer: Tokenizer, stream: Iterator[tuple[str
     with (folder / "tokens.bin").open("wb") as out:
         while written < token_count:
             texts = [next(stream) for _ in range(_CHUNK)]
-            heads = tokenizer.encode_batch([tokenizing.prompt(question) for question, _ in texts])
-            tails = tokenizer.encode_batch([solution for _, solution in texts])
+            heads = tokenizer.encode_batch([prompt for prompt, _ in texts])
+            tails = tokenizer.encode_batch([text for _, text in texts])
             for head, tail in zip(heads, tails, strict=True):
                 ids = [*head.ids, *tail.ids, end]
                 out.write(np.asarray(ids, dtype=np.uint16).tobytes())
@@ -105,7 +111,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("training/out/data"))
-    parser.add_argument("--tokens", type=int, default=30_000_000, help="tokens of all sections together")
+    parser.add_argument("--tokens", type=int, default=36_000_000, help="tokens of all sections together")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     make(arguments.out, arguments.tokens, arguments.seed)

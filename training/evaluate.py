@@ -39,12 +39,15 @@ class Evaluated:
         )
 
 
-def sampled(model: Path, problems: Sequence[WordProblem], count: int, settings: Sampling) -> list[Evaluated]:
+def sampled(
+    model: Path, problems: Sequence[WordProblem], count: int, settings: Sampling, *, thinking: bool = False
+) -> list[Evaluated]:
     """`count` samples of every problem, in the problems' order."""
     words, started = tokenizer.load(model), monotonic()
     found: dict[int, Evaluated] = {}
-    questions = [problem.question for problem in problems]
-    for index, completions in sample(model_folder.load(model), words, questions, count, settings):
+    make = tokenizer.thinking_prompt if thinking else tokenizer.prompt
+    prompts = [make(problem.question) for problem in problems]
+    for index, completions in sample(model_folder.load(model), words, prompts, count, settings):
         found[index] = Evaluated(problems[index], tuple(completions))
         tokens = sum(completion.token_count for completion in completions)
         print(
@@ -78,7 +81,7 @@ def _line(number: int, one: Evaluated, model: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the checkout, with a plus sign where files differ from it."""
     try:
         asked = ["git", "describe", "--always", "--abbrev=40", "--dirty=+"]
@@ -108,18 +111,20 @@ def main() -> None:
         "--tiers", type=weights, default=FULL_MIX.tier_weights, help="weights of the operand tiers: 1,1,1"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--thinking", action="store_true", help="chains of thought instead of solutions")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
     problems = held_out(given.seed, given.split, given.problems, Mix(given.steps, given.tiers))
-    settings = Sampling(temperature=given.temperature, seed=given.seed)
-    evaluated = sampled(given.model, problems, given.samples, settings)
+    settings = Sampling(temperature=given.temperature, seed=given.seed, max_tokens=448 if given.thinking else 320)
+    evaluated = sampled(given.model, problems, given.samples, settings, thinking=given.thinking)
     write_recording(given.out / "samples.jsonl.gz", evaluated, given.model.parent.name)
     summary = {
         **figures.summary([one.answered() for one in evaluated], given.seed),
-        "temperature": given.temperature, "split": given.split, "seed": given.seed, "steps": given.steps,
-        "tiers": given.tiers, "command": ["python", "-m", "training.evaluate", *sys.argv[1:]], "commit": _commit(),
+        "temperature": given.temperature, "thinking": given.thinking, "split": given.split, "seed": given.seed,
+        "steps": given.steps, "tiers": given.tiers, "command": ["python", "-m", "training.evaluate", *sys.argv[1:]],
+        "commit": commit(),
     }  # fmt: skip
     (given.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(json.dumps(summary, indent=2))

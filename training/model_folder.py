@@ -10,15 +10,27 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.policy import Policy, Shape
+from training.policy import Policy, RewardModel, Shape
 
 
 def save(policy: Policy, tokenizer_folder: Path, folder: Path, *, end_token: int, pad_token: int) -> None:
-    """Writes a folder in Hugging Face's layout: bf16 weights, configuration and tokenizer."""
+    """Writes a folder in Hugging Face's layout: bf16 weights, configuration and tokenizer.
+
+    A reward model is written as a classifier of one label, without the language model's head.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: weight.detach().to(torch.bfloat16).contiguous() for name, weight in policy.state_dict().items()}
+    config = _config(policy.shape, end_token, pad_token)
+    if isinstance(policy, RewardModel):
+        del weights["lm_head.weight"]
+        config |= {
+            "architectures": ["LlamaForSequenceClassification"],
+            "num_labels": 1,
+            "id2label": {"0": "right"},
+            "label2id": {"right": 0},
+        }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(_config(policy.shape, end_token, pad_token), indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     generation = {"eos_token_id": end_token, "pad_token_id": pad_token, "do_sample": True, "temperature": 0.8}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -26,15 +38,16 @@ def save(policy: Policy, tokenizer_folder: Path, folder: Path, *, end_token: int
 
 
 def load(folder: Path) -> Policy:
-    """The policy of a folder that `save` wrote, in float32."""
+    """The model of a folder that `save` wrote, in float32; a reward model's other head is not trained."""
     config = json.loads((folder / "config.json").read_text())
-    policy = Policy(Shape(
+    reward = config["architectures"] == ["LlamaForSequenceClassification"]
+    policy = (RewardModel if reward else Policy)(Shape(
         vocabulary=config["vocab_size"], width=config["hidden_size"], layers=config["num_hidden_layers"],
         heads=config["num_attention_heads"], kv_heads=config["num_key_value_heads"], hidden=config["intermediate_size"],
         context=config["max_position_embeddings"], rope_base=config["rope_theta"], epsilon=config["rms_norm_eps"],
     ))  # fmt: skip
     weights = {name: weight.float() for name, weight in load_file(folder / "model.safetensors").items()}
-    policy.load_state_dict(weights)
+    policy.load_state_dict(weights, strict=not reward)
     return policy.eval()
 
 

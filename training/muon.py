@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
+_MOMENTUM = 0.95
 
 
 def orthogonal(batch: Tensor, rounds: int = 5) -> Tensor:
@@ -28,10 +29,8 @@ def orthogonal(batch: Tensor, rounds: int = 5) -> Tensor:
 class Muon:
     """Holds the momentum of its matrices; `step` moves them along the gradients that they carry."""
 
-    def __init__(
-        self, matrices: Iterable[nn.Parameter], *, rank: int = 0, world: int = 1, momentum: float = 0.95
-    ) -> None:
-        self.momentum = momentum
+    def __init__(self, matrices: Iterable[nn.Parameter], *, rank: int = 0, world: int = 1, bf16: bool = False) -> None:
+        self._type = torch.bfloat16 if bf16 else torch.float32  # of the orthogonal update alone
         self.rank, self.world = rank, world
         self.groups: dict[tuple[int, int], list[nn.Parameter]] = {}
         for matrix in matrices:
@@ -57,10 +56,11 @@ class Muon:
         """This process's share of a group's orthogonal updates, zero elsewhere."""
         gradient = torch.stack([matrix.grad for matrix in group if matrix.grad is not None])
         velocity = self.velocity[size]
-        velocity.lerp_(gradient, 1 - self.momentum)
+        velocity.lerp_(gradient, 1 - _MOMENTUM)
         update = torch.zeros_like(gradient)
         mine = slice(self.rank, None, self.world)
-        update[mine] = orthogonal(gradient[mine].lerp(velocity[mine], self.momentum))
+        leading = gradient[mine].lerp(velocity[mine], _MOMENTUM)
+        update[mine] = orthogonal(leading.to(self._type)).to(update.dtype)
         return update
 
     def state(self) -> list[Tensor]:

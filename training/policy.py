@@ -82,7 +82,10 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Causal attention within [batch, tokens, width]."""
         q, k, v = self.projected(x, cos, sin)
-        return self.merged(functional.scaled_dot_product_attention(q, self.spread(k), self.spread(v), is_causal=True))
+        with torch.autocast("cpu", enabled=False):  # its backward pass in bf16 takes nearly three times as long
+            wide = (q.float(), self.spread(k).float(), self.spread(v).float())
+            heads = functional.scaled_dot_product_attention(*wide, is_causal=True)
+        return self.merged(heads)
 
 
 class Mlp(nn.Module):
@@ -162,6 +165,20 @@ class Policy(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Logits of [batch, tokens, vocabulary] for token ids of [batch, tokens]."""
         out: Tensor = self.lm_head(self.hidden(ids))
+        return out
+
+
+class RewardModel(Policy):
+    """A policy with a scalar head beside the other one."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.score = nn.Linear(shape.width, 1, bias=False)
+        nn.init.zeros_(self.score.weight)
+
+    def rewards(self, ids: Tensor) -> Tensor:
+        """A score for each prefix of [batch, tokens]: the log-odds that everything so far is right."""
+        out: Tensor = self.score(self.hidden(ids))[..., 0]
         return out
 
 

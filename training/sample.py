@@ -43,20 +43,20 @@ class Sampling:
 
 @torch.inference_mode()
 def sample(
-    policy: Policy, tokenizer: Tokenizer, questions: Sequence[str], count: int, settings: Sampling
+    policy: Policy, tokenizer: Tokenizer, prompts: Sequence[str], count: int, settings: Sampling
 ) -> Iterator[tuple[int, list[Completion]]]:
-    """Yields the index of each question and its `count` completions, questions of like length together.
+    """Yields the index of each prompt and its `count` completions, prompts of like length together.
 
     The same seed and settings give the same samples.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     end = tokenizing.token_id(tokenizer, tokenizing.END)
-    prompts = [encoding.ids for encoding in tokenizer.encode_batch([tokenizing.prompt(text) for text in questions])]
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    heads = [encoding.ids for encoding in tokenizer.encode_batch(list(prompts))]
+    order = sorted(range(len(heads)), key=lambda index: len(heads[index]))
     at_once = max(1, settings.rows // count)
     for start in range(0, len(order), at_once):
         group = order[start : start + at_once]
-        rows = Rows(policy, [prompts[index] for index in group], count=count, room=settings.max_tokens)
+        rows = Rows(policy, [heads[index] for index in group], count=count, room=settings.max_tokens)
         written = [
             _completion(tokenizer, ids, logprob, end) for ids, logprob in _written(rows, end, settings, generator)
         ]
@@ -105,14 +105,16 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=3)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--thinking", action="store_true", help="chains of thought instead of solutions")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     drawn = held_out(given.seed, "test", given.problems)
     settings = Sampling(temperature=given.temperature, seed=given.seed)
     words = tokenizing.load(given.model)
-    questions = [one.question for one in drawn]
-    for index, completions in sample(model_folder.load(given.model), words, questions, given.samples, settings):
-        print(f"\n{questions[index]}  [{drawn[index].answer}]")
+    make = tokenizing.thinking_prompt if given.thinking else tokenizing.prompt
+    prompts = [make(one.question) for one in drawn]
+    for index, completions in sample(model_folder.load(given.model), words, prompts, given.samples, settings):
+        print(f"\n{prompts[index]}  [{drawn[index].answer}]")
         for completion in completions:
             print(f"--- {completion.token_count} tokens, mean log-probability {completion.mean_logprob:.3f}")
             print(completion.text)

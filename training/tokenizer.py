@@ -5,11 +5,13 @@ in Hugging Face transformers. The vocabulary is closed: what the problems' words
 """
 
 import json
+import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from training import thinking
 from training.problems import problems
 
 END = "<|end|>"
@@ -19,7 +21,10 @@ _QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}Question: {{ message['content'] }}\nSolution:\n"
+    "{% for message in messages %}{% if message['role'] == 'user' %}Question: {{ message['content'] }}\n"
+    "{% if enable_thinking is defined and enable_thinking %}"
+    + thinking.OPEN
+    + "{% else %}Solution:{% endif %}{{ '\\n' }}"
     "{% elif message['role'] == 'assistant' %}{{ message['content'] }}" + END + "{% endif %}{% endfor %}"
 )
 
@@ -27,6 +32,11 @@ CHAT_TEMPLATE = (
 def prompt(question: str) -> str:
     """The text that the policy continues with a solution."""
     return f"Question: {question}\nSolution:\n"
+
+
+def thinking_prompt(question: str) -> str:
+    """The text that the policy continues with a chain of thought and an answer."""
+    return f"Question: {question}\n{thinking.OPEN}\n"
 
 
 def trained(problem_count: int = 20_000, seed: int = 0) -> Tokenizer:
@@ -41,13 +51,15 @@ def trained(problem_count: int = 20_000, seed: int = 0) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_LIMIT - 2,
+        vocab_size=VOCABULARY_LIMIT - 4,
         min_frequency=20,
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(_lines(problem_count, seed), trainer)
     tokenizer.add_special_tokens([END, PADDING])
+    marks = (thinking.OPEN, thinking.CLOSE)
+    tokenizer.add_tokens([AddedToken(mark, normalized=False, special=False) for mark in marks])
     spare = -tokenizer.get_vocab_size() % 64
     tokenizer.add_special_tokens([f"<|spare{index}|>" for index in range(spare)])
     return tokenizer
@@ -56,10 +68,12 @@ def trained(problem_count: int = 20_000, seed: int = 0) -> Tokenizer:
 def _lines(problem_count: int, seed: int) -> Iterable[str]:
     """Lines without their newlines: so no merge ever holds one."""
     stream = problems(seed, "train")
+    rng = random.Random(f"chains {seed}")
     for _ in range(problem_count):
         drawn = next(stream)
         yield from prompt(drawn.question).splitlines()
         yield from drawn.solution.splitlines()
+        yield from thinking.chain(rng, drawn)
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:

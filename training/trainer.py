@@ -1,24 +1,20 @@
-"""One process's share of training the policy: its weights, optimisers and data, and what one step does.
+"""One process's share of a training: its model, optimisers and data, and what one step does.
 
 What the processes must agree on, such as the time spent, comes from process 0 with the gradients. It does not
-know how processes start, nor when to report or to stop.
+know what is learnt, how processes start, nor when to report or to stop.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, distributed
-from torch.nn import functional
 
 from training import schedule
-from training.batches import BUCKETS, Batch, Batches
-from training.data import SECTIONS, read_section
 from training.muon import Muon
 from training.policy import Policy, Shape
-
-MUON_RATE = 0.02
-ADAM_RATE = 4e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,73 +28,110 @@ class Settings:
     shape: Shape = field(default_factory=Shape)
     tokens_per_batch: int = 1536  # of one process
     processes: int = 2
+    muon_rate: float = 0.02
+    adam_rate: float = 4e-3
     eager: bool = False
     resume: bool = False
     bf16: bool = False  # many times slower than float32 on a processor without bf16 instructions
+    start: Path | None = None  # a policy's folder to start from, where the task does
 
 
-class Training:
+class Counted(Protocol):
+    """A batch that knows how many tokens it holds."""
+
+    @property
+    def token_count(self) -> int:
+        """Tokens that are not padding."""
+        ...
+
+
+B = TypeVar("B", bound=Counted)
+B_co = TypeVar("B_co", bound=Counted, covariant=True)
+
+
+class Drawn(Protocol[B_co]):
+    """Batches without end, the same for every process and every run of a seed."""
+
+    def batch(self, index: int, rank: int) -> B_co:
+        """The part of batch `index` that belongs to process `rank`."""
+        ...
+
+
+class Task(Protocol[B]):
+    """What is learnt: a model, where its batches come from, and the loss of one."""
+
+    @property
+    def model(self) -> Policy:
+        """What the gradients go to."""
+        ...
+
+    @property
+    def sections(self) -> Mapping[str, Drawn[B]]:
+        """The parts of the data."""
+        ...
+
+    def section(self, progress: float, step: int) -> str:
+        """Which part a step takes, by the share of the time that is spent."""
+        ...
+
+    def losses(self, batch: B) -> tuple[Tensor, Tensor]:
+        """What to descend, and the figure to report."""
+        ...
+
+    def shapes(self) -> Iterable[B]:
+        """A batch of every shape, to compile with."""
+        ...
+
+
+class Training(Generic[B]):
     """One process's share of a run."""
 
-    def __init__(self, settings: Settings, rank: int) -> None:
+    def __init__(self, settings: Settings, rank: int, task: Task[B]) -> None:
         self.settings = settings
         self.rank = rank
-        torch.manual_seed(settings.seed)
-        self.policy = Policy(settings.shape)
-        matrices = [
-            weight for name, weight in self.policy.named_parameters() if ".layers." in name and weight.ndim == 2
-        ]
+        self.task = task
+        self.model = task.model
+        matrices = [weight for name, weight in self.model.named_parameters() if ".layers." in name and weight.ndim == 2]
         inside = {id(weight) for weight in matrices}
-        others = [weight for weight in self.policy.parameters() if id(weight) not in inside]
-        self.muon = Muon(matrices, rank=rank, world=settings.processes)
-        self.adam = torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.95), weight_decay=0.0)
-        self.batches = {
-            name: Batches(
-                read_section(settings.data / name),
-                tokens_per_batch=settings.tokens_per_batch,
-                world=settings.processes,
-                seed=settings.seed,
-            )
-            for name in SECTIONS
-        }
+        others = [weight for weight in self.model.parameters() if id(weight) not in inside]
+        self.muon = Muon(matrices, rank=rank, world=settings.processes, bf16=settings.bf16)
+        self.adam = torch.optim.AdamW(others, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)
         self.step_count = 0
         self.token_count = 0
         self.spent_s = 0.0
-        self.cursors = dict.fromkeys(SECTIONS, 0)
-        self._loss = _loss if settings.eager else torch.compile(_loss, dynamic=False)
+        self.cursors = dict.fromkeys(task.sections, 0)
         if not settings.eager:
-            for block in self.policy.model.blocks:
+            for block in self.model.model.blocks:
                 block.compile(dynamic=False)
 
-    def backward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Adds the batch's gradients; gives the weighted loss and the plain loss on solution tokens."""
+    def backward(self, batch: B) -> Tensor:
+        """Adds the batch's gradients; gives the figure to report."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
-            hidden = self.policy.hidden(batch.ids)
-            loss, solution = self._loss(hidden, self.policy.lm_head.weight, batch.targets, batch.weights)
+            loss, figure = self.task.losses(batch)
         torch.autograd.backward(loss)
-        return loss.detach(), solution.detach()
+        return figure.detach()
 
     def step(self, elapsed_s: float) -> tuple[float, float]:
-        """One step; gives the loss on solution tokens and the time that process 0 measured."""
+        """One step; gives the task's figure and the time that process 0 measured."""
         progress = min(1.0, self.spent_s / (self.settings.minutes * 60))
-        name = schedule.section(progress, self.step_count)
-        batch = self.batches[name].batch(self.cursors[name], self.rank)
+        name = self.task.section(progress, self.step_count)
+        batch = self.task.sections[name].batch(self.cursors[name], self.rank)
         self.cursors[name] += 1
-        _, solution = self.backward(batch)
-        agreed = self._averaged(torch.tensor([float(solution), elapsed_s, float(batch.token_count)]))
+        figure = self.backward(batch)
+        agreed = self._averaged(torch.tensor([float(figure), elapsed_s, float(batch.token_count)]))
         factor = schedule.rate(progress)
         for group in self.adam.param_groups:
-            group["lr"] = ADAM_RATE * factor
+            group["lr"] = self.settings.adam_rate * factor
         self.adam.step()
-        self.muon.step(MUON_RATE * factor)
-        self.policy.zero_grad(set_to_none=True)
+        self.muon.step(self.settings.muon_rate * factor)
+        self.model.zero_grad(set_to_none=True)
         self.step_count += 1
         self.token_count += round(agreed[2] * self.settings.processes)
         return agreed[0], agreed[1]
 
     def _averaged(self, figures: Tensor) -> list[float]:
         """Averages gradients and figures over the processes in one message; the second figure is process 0's."""
-        gradients = [weight.grad for weight in self.policy.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         if self.settings.processes == 1:
             return [float(figure) for figure in figures]
         figures = figures.clone()
@@ -114,17 +147,6 @@ class Training:
 
     def warm_up(self) -> None:
         """Compiles every shape, so that the clock starts with the first real step."""
-        for bucket in BUCKETS:
-            rows = max(1, self.settings.tokens_per_batch // bucket)
-            ids = torch.zeros(rows, bucket, dtype=torch.int64)
-            self.backward(Batch(ids, ids, torch.ones(rows, bucket), ids.numel()))
-        self.policy.zero_grad(set_to_none=True)
-
-
-def _loss(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The weighted mean loss, and the mean over solution tokens alone."""
-    logits = functional.linear(hidden, head).float()
-    losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    flat = weights.flatten()
-    solution = (flat > 0.5).float()
-    return (losses * flat).sum() / flat.sum(), (losses * solution).sum() / solution.sum()
+        for batch in self.task.shapes():
+            self.backward(batch)
+        self.model.zero_grad(set_to_none=True)

@@ -1,0 +1,86 @@
+"""What the reward model learns: whether everything is right so far, token by token, and which of four is better.
+
+It starts from the policy's weights and goes on learning to solve besides, so that it can reckon what it judges. The
+loss within a question is what makes it rank: a loss over all questions alone learns which questions are hard.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training import model_folder
+from training import tokenizer as tokenizing
+from training.batches import BUCKETS
+from training.policy import RewardModel
+from training.reward_batches import RewardBatch, RewardBatches, group_count
+from training.reward_data import GROUP, read
+from training.trainer import Settings
+
+SAMPLED_EVERY = 2  # steps: the others are of made solutions
+PAIR_WEIGHT = 1.0
+SOLVING_WEIGHT = 0.3
+
+
+class RewardTask:
+    """A reward model that starts from a policy, and its batches."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.start is None:
+            raise SystemExit("a reward model starts from a policy: name its folder")
+        torch.manual_seed(settings.seed)
+        policy = model_folder.load(settings.start)
+        self.model = RewardModel(policy.shape)
+        self.model.load_state_dict(policy.state_dict(), strict=False)
+        newline = tokenizing.load(settings.start).encode("\n").ids[0]
+        self.sections = {
+            name: RewardBatches(
+                read(settings.data / name),
+                newline=newline,
+                tokens_per_batch=settings.tokens_per_batch,
+                world=settings.processes,
+                seed=settings.seed,
+            )
+            for name in ("sampled", "made")
+        }
+        self._tokens_per_batch = settings.tokens_per_batch
+        self._loss = _loss if settings.eager else torch.compile(_loss, dynamic=False)
+
+    def section(self, progress: float, step: int) -> str:
+        """The policy's own samples and made solutions in turn."""
+        del progress
+        return "sampled" if step % SAMPLED_EVERY == 0 else "made"
+
+    def losses(self, batch: RewardBatch) -> tuple[Tensor, Tensor]:
+        """The sum of the three losses, and the one within questions."""
+        return self._loss(
+            self.model.hidden(batch.ids), self.model.score.weight, self.model.lm_head.weight, batch.targets,
+            batch.labels, batch.weights, batch.last, batch.right,
+        )  # fmt: skip
+
+    def shapes(self) -> Iterator[RewardBatch]:
+        """Every bucket that solutions need, with labels of both kinds."""
+        for bucket in (bucket for bucket in BUCKETS if any(len(one.members[bucket]) for one in self.sections.values())):
+            rows = GROUP * group_count(self._tokens_per_batch, bucket)
+            ids = torch.zeros(rows, bucket, dtype=torch.int64)
+            ones = torch.ones(rows, bucket)
+            right = (torch.arange(rows) % 2).float()
+            yield RewardBatch(ids, ids, ones, ones, torch.full((rows,), bucket - 1), right, ids.numel())
+
+
+def _loss(
+    hidden: Tensor, score: Tensor, head: Tensor, targets: Tensor,
+    labels: Tensor, weights: Tensor, last: Tensor, right: Tensor,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    scores = functional.linear(hidden, score).float()[..., 0]
+    each = functional.binary_cross_entropy_with_logits(scores, labels, reduction="none")
+    pointwise = (each * weights).sum() / weights.sum()
+    final = scores.gather(1, last[:, None])[:, 0].view(-1, GROUP)
+    good = right.view(-1, GROUP)
+    pairs = good[:, :, None] * (1 - good[:, None, :])
+    lost = functional.softplus(final[:, None, :] - final[:, :, None])  # the worse one's score minus the better one's
+    within = (lost * pairs).sum() / pairs.sum().clamp(min=1.0)
+    logits = functional.linear(hidden, head).float()
+    solving = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
+    return pointwise + PAIR_WEIGHT * within + SOLVING_WEIGHT * solving, within
