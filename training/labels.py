@@ -47,7 +47,9 @@ def judge(problem: WordProblem, text: str) -> Judged:
         else:
             fits = _taken(left, written)
         if not fits and wrong_from is None:
-            wrong_from = start + _shared(written, [*problem.steps, f"{ANSWER_PHRASE} {problem.answer}"])
+            early = asked is not None and +left  # an answer before all lines are there is wrong from its first word
+            known_lines = [*problem.steps, f"{ANSWER_PHRASE} {problem.answer}"]
+            wrong_from = start + (0 if early else _shared(written, known_lines))
         start += len(written) + 1
     if answer is None and wrong_from is None:
         wrong_from = len(text)

@@ -25,6 +25,15 @@ def _export(settings: Settings, task: Task[Any]) -> Path:
 RECIPE = run.Recipe(PolicyTask, _export, "solution_loss")
 
 
+def has_bf16(cpu: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bf16 numbers; False where nobody knows."""
+    try:
+        flags = cpu.read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def add_options(parser: argparse.ArgumentParser, out: str) -> None:
     """The options that every training has."""
     parser.add_argument("--data", type=Path, default=Path("training/out/data"))
@@ -37,8 +46,9 @@ def add_options(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--tokens-per-batch", type=int, default=1536, help="of one process")
     parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument(
-        "--bf16", action="store_true", help="bf16 autocast: faster with AVX-512 bf16 or AMX, far slower without"
-    )
+        "--bf16", action=argparse.BooleanOptionalAction, default=has_bf16(),
+        help="bf16 autocast: faster with AVX-512 bf16 or AMX, far slower without (default: what this processor has)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
 
 

@@ -70,7 +70,7 @@ def test_the_known_solution_is_right_in_any_order_of_its_lines() -> None:
     ("text", "wrong_from"),
     [
         ("Ben has 12+7=18 apples\nEva has 18*3=54 apples\nThe answer is 54", "Ben has 12+7=1"),
-        ("Ben has 12+7=19 apples\nThe answer is 19", "Ben has 12+7=19 apples\nThe answer is "),
+        ("Ben has 12+7=19 apples\nThe answer is 19", "Ben has 12+7=19 apples\n"),
         ("Ben has 12+7=19 apples\nEva has 19*3=57 apples", "Ben has 12+7=19 apples\nEva has 19*3=57 apples"),
         ("Ben has 12+7=19 apples\nBen has 12+7=19 apples\nThe answer is 19", (2 * "\nBen has 12+7=19 apples")[1:]),
     ],

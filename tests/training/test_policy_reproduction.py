@@ -1,0 +1,39 @@
+"""The documented commands, on a tenth of the budget (docs/built-in-model.md)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+FULL_MINUTES = 42.0
+LOSS_BOUNDS = (0.15, 0.75)  # of the solution tokens in the last 20 s; chains with random slips keep it above 0.15
+
+
+def _command(module: str, *arguments: str) -> None:
+    asked = [sys.executable, "-m", module, *arguments]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    ended = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def test_a_tenth_of_the_budget_brings_the_loss_down_and_the_policy_solves_something(tmp_path: Path) -> None:
+    minutes = str(FULL_MINUTES / 10)
+    _command("training.data", "--tokens", "4000000", "--out", str(tmp_path / "words"))
+    _command("training.train_policy", "--data", str(tmp_path / "words"), "--minutes", minutes, "--out", str(tmp_path))
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["solution_loss"] > 1
+    assert LOSS_BOUNDS[0] < rows[-1]["solution_loss"] < LOSS_BOUNDS[1]
+    _command(
+        "training.evaluate", "--model", str(tmp_path / "model"), "--out", str(tmp_path / "evaluation"),
+        "--problems", "60", "--samples", "8", "--steps", "1,1,1",
+    )  # fmt: skip
+    figures = json.loads((tmp_path / "evaluation" / "summary.json").read_text())
+    assert figures["no_answer_share"] < 0.1
+    assert figures["accuracy_at_1"] > 0.05
