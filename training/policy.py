@@ -49,6 +49,23 @@ class Norm(nn.Module):
         return (self.weight * scaled).to(x.dtype)
 
 
+class Linear(nn.Linear):
+    """A matrix that multiplies bf16 numbers where it is told to; what goes in and comes out is float32 all the same.
+
+    Not autocast, which would also turn queries and keys with 8 bits of precision.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+        self.bf16 = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., inputs] to [..., outputs]."""
+        if self.bf16:
+            return functional.linear(x.bfloat16(), self.weight.bfloat16()).float()
+        return functional.linear(x, self.weight)
+
+
 class Attention(nn.Module):
     """Grouped-query attention with rotary positions."""
 
@@ -56,10 +73,10 @@ class Attention(nn.Module):
         super().__init__()
         self.shape = shape
         narrow = shape.kv_heads * shape.head_width
-        self.q_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.k_proj = nn.Linear(shape.width, narrow, bias=False)
-        self.v_proj = nn.Linear(shape.width, narrow, bias=False)
-        self.o_proj = nn.Linear(shape.width, shape.width, bias=False)
+        self.q_proj = Linear(shape.width, shape.width)
+        self.k_proj = Linear(shape.width, narrow)
+        self.v_proj = Linear(shape.width, narrow)
+        self.o_proj = Linear(shape.width, shape.width)
 
     def projected(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of [batch, tokens, width], heads first, positions turned in."""
@@ -82,10 +99,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Causal attention within [batch, tokens, width]."""
         q, k, v = self.projected(x, cos, sin)
-        with torch.autocast("cpu", enabled=False):  # its backward pass in bf16 takes nearly three times as long
-            wide = (q.float(), self.spread(k).float(), self.spread(v).float())
-            heads = functional.scaled_dot_product_attention(*wide, is_causal=True)
-        return self.merged(heads)
+        return self.merged(functional.scaled_dot_product_attention(q, self.spread(k), self.spread(v), is_causal=True))
 
 
 class Mlp(nn.Module):
@@ -93,9 +107,9 @@ class Mlp(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(shape.width, shape.hidden, bias=False)
-        self.up_proj = nn.Linear(shape.width, shape.hidden, bias=False)
-        self.down_proj = nn.Linear(shape.hidden, shape.width, bias=False)
+        self.gate_proj = Linear(shape.width, shape.hidden)
+        self.up_proj = Linear(shape.width, shape.hidden)
+        self.down_proj = Linear(shape.hidden, shape.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., width] to the same."""
@@ -142,7 +156,7 @@ class Policy(nn.Module):
         super().__init__()
         self.shape = shape
         self.model = Trunk(shape)
-        self.lm_head = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        self.lm_head = Linear(shape.width, shape.vocabulary)
         cos, sin = rotations(shape)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -152,6 +166,12 @@ class Policy(nn.Module):
             if weight.ndim == 2:
                 last = name.endswith(("o_proj.weight", "down_proj.weight"))
                 nn.init.normal_(weight, std=0.02 if not last else 0.02 / (2 * shape.layers) ** 0.5)
+
+    def compute_in_bf16(self) -> None:
+        """Has the matrices of the blocks multiply bf16 numbers; the heads, whose logits must be exact, do not."""
+        for module in self.model.modules():
+            if isinstance(module, Linear):
+                module.bf16 = True
 
     def hidden(self, ids: Tensor) -> Tensor:
         """The last layer's output for token ids of [batch, tokens]."""

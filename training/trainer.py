@@ -100,14 +100,15 @@ class Training(Generic[B]):
         self.token_count = 0
         self.spent_s = 0.0
         self.cursors = dict.fromkeys(task.sections, 0)
+        if settings.bf16:
+            self.model.compute_in_bf16()
         if not settings.eager:
             for block in self.model.model.blocks:
                 block.compile(dynamic=False)
 
     def backward(self, batch: B) -> Tensor:
         """Adds the batch's gradients; gives the figure to report."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
-            loss, figure = self.task.losses(batch)
+        loss, figure = self.task.losses(batch)
         torch.autograd.backward(loss)
         return figure.detach()
 
