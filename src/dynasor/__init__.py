@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dynasor.allocation.progress import Grant, Progress, stop
     from dynasor.certaindex.entropy import entropy_certaindex
     from dynasor.datasets.problem import Problem
+    from dynasor.engines.embedded_model import EmbeddedModel
     from dynasor.engines.endpoint import Endpoint
     from dynasor.errors import DynasorError, EngineError, ProgramError, UsageError
     from dynasor.launch.launch import arun, run
@@ -29,6 +30,7 @@ _HOMES = {
     "BestOfN": "programs.best_of_n",
     "Completion": "request",
     "DynasorError": "errors",
+    "EmbeddedModel": "engines.embedded_model",
     "Endpoint": "engines.endpoint",
     "EngineError": "errors",
     "Execution": "programs.program",
@@ -55,6 +57,7 @@ __all__ = [
     "BestOfN",
     "Completion",
     "DynasorError",
+    "EmbeddedModel",
     "Endpoint",
     "EngineError",
     "Execution",

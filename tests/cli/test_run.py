@@ -88,6 +88,13 @@ BAD_INPUT = [
     ((*LIVE, "--temperature", "-1"), "the temperature is -1.0; it must be a number of at least 0"),
     ((*LIVE, "--top-p", "0"), "top_p is 0.0; it must be above 0 and at most 1"),
     ((*LIVE, "--max-tokens", "0"), "the max_tokens is 0; it must be at least 1"),
+    ((*LIVE, "--context", 9), "--context has no effect on a server; leave it out"),
+    ((*LIVE, "--threads", 9), "--threads has no effect on a server; leave it out"),
+    ((*SVAMP, "--model", "builtin"), "--model has no effect on a recording; leave it out"),
+    (("run", "q.jsonl", "--model", "gone.gguf"), "no such file: gone.gguf; --model takes a GGUF file, or builtin"),
+    (("run", "q.jsonl", "--model", "q.jsonl"), "q.jsonl is not a GGUF file; convert the model with llama.cpp's"),
+    (("run", "q.jsonl", "--model", "builtin", "--context", 4096), "the context is 4096 tokens, and policy-f16.gguf"),
+    (("run", "q.jsonl", "--model", "builtin", "--max-tokens", 2000), "max_tokens is 2000, and the context of policy-"),
 ]  # fmt: skip
 
 

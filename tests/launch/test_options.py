@@ -4,8 +4,11 @@ from typing import Any
 import pytest
 
 import dynasor
+from dynasor.engines.builtin import policy_gguf
+from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.errors import UsageError
 from dynasor.launch.options import RunOptions
+from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
 
@@ -16,9 +19,27 @@ def test_python_callers_may_give_paths_and_addresses_in_any_form() -> None:
     assert options.endpoint == dynasor.Endpoint("http://host:8000/v1")
 
 
+def test_a_model_may_be_a_path_or_the_one_that_is_shipped() -> None:
+    given: Any = {"model": "m.gguf"}
+    assert RunOptions(**given).model == RunOptions(model=EmbeddedModel(Path("m.gguf"))).model
+    given = {"model": "builtin"}
+    shipped = RunOptions(**given)
+    assert shipped.model is not None
+    assert shipped.model.file == policy_gguf()
+
+
+def test_the_model_that_is_shipped_gets_bare_questions_unless_told_otherwise() -> None:
+    given: Any = {"model": "builtin"}
+    assert RunOptions(**given).prompt == "{question}"
+    assert RunOptions(**given, prompt="Q: {question}").prompt == "Q: {question}"
+    assert RunOptions(**{**given, "model": "m.gguf"}).prompt == STEP_BY_STEP
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"model": 3}, "the model is 3; it must be the path of a GGUF file, or an EmbeddedModel"),
+        ({"model": "builtin", "endpoint": "http://host"}, "both an endpoint and a model are to answer; give one"),
         ({"limit": 0}, "the limit is 0; it must be at least 1"),
         ({"limit": 2.0}, "the limit is 2.0; it must be a whole number"),
         ({"offset": -1}, "the offset is -1; it must be at least 0"),

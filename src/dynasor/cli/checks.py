@@ -7,7 +7,7 @@ from dynasor.errors import UsageError
 
 _LIVE = frozenset(
     {
-        *("model", "api", "stream", "api_key_variable", "concurrency", "seed_requests"),
+        *("model", "context", "threads", "api", "stream", "api_key_variable", "concurrency", "seed_requests"),
         *("extract", "temperature", "top_p", "max_tokens", "stop", "logprobs", "prompt_file", "system"),
         *("format_name", "question_column", "answer_column", "id_column"),
     }

@@ -12,6 +12,7 @@ from dynasor.cli.checks import refuse_live_options
 from dynasor.cli.live import Display
 from dynasor.cli.tables import print_run
 from dynasor.datasets.columns import Columns
+from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import UsageError
 from dynasor.launch.launch import Launch, prepare
@@ -27,8 +28,19 @@ UNFINISHED = 1
 @click.argument("problems", required=False)
 @click.option("--trace", metavar="FILE|RUN|svamp", help="Replay a recording: samples, a run, or the shipped one.")
 @click.option("--endpoint", metavar="URL", help="An OpenAI-compatible server, such as http://localhost:8000/v1.")
-@click.option("--model", help="The model to ask for; may be left out where the server has just one.")
-@click.option("--api", type=click.Choice(["auto", "chat", "completions"]), default="chat", show_default=True)
+@click.option(
+    "--model",
+    metavar="FILE.gguf|builtin|NAME",
+    help="Answer in this process, with a GGUF file or the small model that is shipped. With --endpoint: the name of the"
+    " model to ask for; may be left out where the server has just one.",
+)
+@click.option("--context", type=click.IntRange(min=1), help="With a GGUF file: tokens of prompt and answer together.")
+@click.option("--threads", type=click.IntRange(min=1), help="With a GGUF file: threads that compute.  [default: 1]")
+@click.option(
+    "--api",
+    type=click.Choice(["auto", "chat", "completions"]),
+    help="How prompts are put.  [default: chat; auto with a GGUF file, by whether it has a chat template]",
+)
 @click.option("--stream/--no-stream", default=True, help="Streaming tells what a cut branch cost.", show_default=True)
 @click.option("--api-key-variable", default="OPENAI_API_KEY", show_default=True, help="Where the API key is read from.")
 @click.option("--concurrency", default=64, show_default=True, help="Requests at the server at a time.")
@@ -60,7 +72,7 @@ UNFINISHED = 1
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and nothing else.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def run(**given: Any) -> None:
-    """Answer PROBLEMS (JSONL, CSV, Parquet, or hf:OWNER/NAME:SPLIT) with reasoning programs.
+    """Answer PROBLEMS (JSONL, CSV, Parquet, hf:OWNER/NAME:SPLIT, or the built-in set words) with reasoning programs.
 
     The same command run again goes on where it was left: no finished branch is paid for twice.
 
@@ -69,6 +81,8 @@ def run(**given: Any) -> None:
       dynasor run --trace svamp --cap 30
       dynasor run gsm8k.jsonl --endpoint http://localhost:8000/v1
       dynasor run gsm8k.jsonl --endpoint http://localhost:8000/v1 --in-flight
+      dynasor run gsm8k.jsonl --model Qwen3-4B-Q4_K_M.gguf --threads 4
+      dynasor run words --model builtin
       dynasor run q.csv --question-column text --answer-column label --endpoint ...
       dynasor run --trace runs/even --policy beta       (replay a run's own branches)
       dynasor run --trace svamp --program my_file.py:MyProgram
@@ -136,12 +150,12 @@ def _leave(launch: Launch, *, cut: bool) -> None:
 
 
 def _options(given: dict[str, Any]) -> RunOptions:
-    named = {field.name for field in fields(RunOptions)} & given.keys() - {"endpoint"}
+    named = {field.name for field in fields(RunOptions)} & given.keys() - {"endpoint", "model"}
     return RunOptions(
         **{name: given[name] for name in named}
         | {"algorithm": given["program"] or given["algorithm"]}
-        | {"signal": given["signal_name"], "format": given["format_name"], "seeded_requests": given["seed_requests"]},
-        endpoint=_endpoint(given) if given["endpoint"] else None,
+        | {"signal": given["signal_name"], "format": given["format_name"], "seeded_requests": given["seed_requests"]}
+        | ({"endpoint": _endpoint(given)} if given["endpoint"] else {"model": _model(given)}),
         columns=Columns(given["question_column"], given["answer_column"], given["id_column"]),
         sampling=Sampling(**{name: given[name] for name in Sampling.__struct_fields__}),
         prompt=_read(given["prompt_file"]) if given["prompt_file"] else STEP_BY_STEP,
@@ -149,13 +163,27 @@ def _options(given: dict[str, Any]) -> RunOptions:
 
 
 def _endpoint(given: dict[str, Any]) -> Endpoint:
+    for name in ("context", "threads"):
+        if given[name] is not None:
+            raise UsageError(f"--{name} has no effect on a server; leave it out")
     return Endpoint(
         given["endpoint"],
         given["model"],
-        api=given["api"],
+        api=given["api"] or "chat",
         stream=given["stream"],
         api_key_variable=given["api_key_variable"],
         max_connections=given["concurrency"],
+    )
+
+
+def _model(given: dict[str, Any]) -> EmbeddedModel | None:
+    if given["model"] is None:
+        return None
+    return EmbeddedModel(
+        Path(given["model"]),
+        api=given["api"] or "auto",
+        context_tokens=given["context"],
+        threads=given["threads"] or 1,
     )
 
 

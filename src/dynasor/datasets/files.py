@@ -2,7 +2,7 @@
 
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dynasor.datasets.lines import COMPRESSIONS
@@ -19,18 +19,23 @@ _KINDS = ENDINGS | {e + compression: kind for e, kind in _TEXT_ENDINGS.items() f
 _BUILT_IN = Path(__file__).with_name("recorded")
 
 
-def found(source: str) -> Path:
-    """The path of a file that the user named, or of the set of that name which ships with the package.
+def found(source: str, sets: Mapping[str, Path] | None = None) -> Path:
+    """The path of a file that the user named, or of the recording or set of that name which ships with the package.
+
+    Args:
+        source: the user's word.
+        sets: names that stand for files, besides those of the recordings.
 
     Raises `UsageError` where there is neither.
     """
-    if source in built_in_names():
-        return _BUILT_IN / f"{source}.jsonl.gz"
+    built_in = {name: _BUILT_IN / f"{name}.jsonl.gz" for name in built_in_names()} | dict(sets or {})
+    if source in built_in:
+        return built_in[source]
     path = Path(source)
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as fault:
-        raise UsageError(f"no such file: {source} (built in: {', '.join(built_in_names())})") from fault
+        raise UsageError(f"no such file: {source} (built in: {', '.join(built_in)})") from fault
     except (OSError, ValueError) as fault:
         raise UsageError(f"cannot read {source!r}: {fault}") from fault
     if not stat.S_ISREG(mode):
@@ -39,7 +44,7 @@ def found(source: str) -> Path:
 
 
 def built_in_names() -> list[str]:
-    """The names of the sets that ship with the package."""
+    """The names of the recordings that ship with the package."""
     return sorted(bare_name(path) for path in _BUILT_IN.glob("*.jsonl.gz"))
 
 

@@ -6,6 +6,7 @@ Knows which columns and which marks a format has; knows nothing of how a file is
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 from dynasor.datasets.columns import ColumnNames, Columns, completed, settled
 from dynasor.datasets.files import READERS, FileRows, found
@@ -48,6 +49,9 @@ class Format:
             raise row.bad(f"no answer is marked (by #### or \\boxed) in column '{column}'; read it with format 'auto'")
         return answer
 
+
+_WORDS = Path(__file__).with_name("words")
+BUILT_IN = {"words": _WORDS / "words.jsonl.gz", "words:calibration": _WORDS / "words-calibration.jsonl.gz"}
 
 FORMATS = {
     "auto": Format(),
@@ -113,7 +117,8 @@ def problem_set(
 
     Args:
         source: a `.jsonl`, `.csv` or `.parquet` file, the first two also compressed (`.gz`, `.zst`);
-            `hf:OWNER/NAME[/CONFIG]:SPLIT`; or the name of a set that ships with the package.
+            `hf:OWNER/NAME[/CONFIG]:SPLIT`; or a set that ships with the package: `words` or `words:calibration`, on
+            which the built-in model was not trained, or the questions of `svamp`.
         format: one of `FORMATS`. `auto` finds the columns by their usual names; `jsonl`, `csv` and `parquet` do the
             same, and read the file so whatever its ending.
         columns: columns with other names than the usual ones.
@@ -125,5 +130,5 @@ def problem_set(
     if format not in FORMATS:
         raise UnknownName("problem format", format, FORMATS)
     form = FORMATS[format]
-    rows: Rows = HubRows(source) if source.startswith(SCHEME) else FileRows(found(source), form.kind)
+    rows: Rows = HubRows(source) if source.startswith(SCHEME) else FileRows(found(source, BUILT_IN), form.kind)
     return ProblemSet(rows, form, columns, limit=limit, offset=offset)

@@ -6,6 +6,7 @@ from typing import Any
 
 from dynasor.allocation.progress import Policy
 from dynasor.datasets.columns import Columns
+from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import UsageError
 from dynasor.launch import ranges
@@ -18,12 +19,14 @@ GROUPINGS = ("auto", "normal-form", "text", "symbolic")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What to run. Either `trace`, or `problems` with `endpoint`.
+    """What to run. Either `trace`, or `problems` with one of `endpoint` and `model`.
 
     Attributes:
         trace: a recording: a file of samples, the directory of an earlier run, or `svamp`, which is shipped.
         problems: a file of problems, or `hf:OWNER/NAME:SPLIT`.
         endpoint: an OpenAI-compatible server; its address will do.
+        model: a GGUF file, which is run in this process; its path will do. `builtin` is the model that is shipped: it
+            was trained on bare questions, and gets those where no other prompt is asked for.
         algorithm: `sc`, `best-of-n`, a plug-in's name, or `FILE.py:CLASS`; or a subclass of `Program`.
         policy: how much each program gets: a specification such as `static:threshold=0.7,detect_at=5`, two or more
             joined by `+`, or a policy itself. None: `decided+static:threshold=0.7,detect_at=5` where the algorithm
@@ -31,7 +34,7 @@ class RunOptions:
         in_flight: start everything up to the cap at once and cut what the policy would not have granted.
         cap: the resource cap.
         grouping: which answers are the same: `auto` is `text` for a file of samples, else `normal-form`.
-        concurrency: requests at the server at a time.
+        concurrency: requests at the server, or at the model's engine, at a time.
         out: the directory of the run; where it holds one under the same settings, that run goes on.
         limit, offset: take only so many problems, after passing over so many.
 
@@ -48,6 +51,7 @@ class RunOptions:
     limit: int | None = None
     offset: int = 0
     endpoint: Endpoint | None = None
+    model: EmbeddedModel | None = None
     algorithm: str | type[Program] = "sc"
     policy: str | Policy | None = None
     in_flight: bool = False
@@ -71,6 +75,7 @@ class RunOptions:
         endpoint: object = self.endpoint
         if isinstance(endpoint, str):
             self._become("endpoint", Endpoint(endpoint))
+        self._take_model(self.model)
         if self.limit is not None:
             ranges.whole("limit", self.limit, 1)
         ranges.whole("offset", self.offset, 0)
@@ -78,6 +83,17 @@ class RunOptions:
         ranges.whole("seed", self.seed)
         ranges.whole("concurrency", self.concurrency, 1)
         ranges.sampling(self.sampling)
+
+    def _take_model(self, model: object) -> None:
+        if isinstance(model, str | Path):
+            model = EmbeddedModel(Path(model))
+        if model is not None and not isinstance(model, EmbeddedModel):
+            raise UsageError(f"the model is {model!r}; it must be the path of a GGUF file, or an EmbeddedModel")
+        if model is not None and self.endpoint is not None:
+            raise UsageError("both an endpoint and a model are to answer; give one of them")
+        if model is not None and model.is_builtin and self.prompt == STEP_BY_STEP:
+            self._become("prompt", "{question}")
+        self._become("model", model)
 
     def _become(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -9,6 +9,7 @@ import msgspec
 
 from dynasor import __version__
 from dynasor.clock import utc_timestamp
+from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
@@ -45,7 +46,7 @@ def settings_of(options: RunOptions, algorithm: type[Program], policy: str) -> d
         "max_tokens": sampling.max_tokens,
         "stop": "\n".join(sampling.stop),
         "logprobs": sampling.logprobs,
-        **_extra_body(options.endpoint),
+        **_extra_body(options.endpoint or options.model),
     }
 
 
@@ -56,12 +57,12 @@ def _algorithm(asked: str | type[Program], algorithm: type[Program]) -> str:
     return algorithm_name(algorithm) if colon and not module.endswith(".py") else algorithm_setting(asked)
 
 
-def _extra_body(endpoint: Endpoint | None) -> dict[str, Setting]:
+def _extra_body(answers: Endpoint | EmbeddedModel | None) -> dict[str, Setting]:
     """It may hold anything that is JSON, and a key among it: a digest tells it apart and gives nothing away."""
-    if endpoint is None or not endpoint.extra_body:
+    if answers is None or not answers.extra_body:
         return {}
     try:
-        canonical = msgspec.json.encode(dict(endpoint.extra_body), order="deterministic")
+        canonical = msgspec.json.encode(dict(answers.extra_body), order="deterministic")
     except (TypeError, ValueError) as fault:
         raise UsageError(f"extra_body cannot be written as JSON: {fault}") from fault
     return {"extra_body": digest(canonical.decode())}
@@ -77,6 +78,7 @@ def circumstances_of(options: RunOptions) -> dict[str, Setting]:
         "command": shlex.join(sys.argv),
         "endpoint": options.endpoint.url if options.endpoint else None,
         "concurrency": options.concurrency,
+        **({"model_file": str(options.model.file), "threads": options.model.threads} if options.model else {}),
     }
 
 

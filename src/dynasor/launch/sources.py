@@ -1,12 +1,15 @@
 """Where the problems of a run come from, and who answers them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynasor.datasets.problem import Problem
 from dynasor.datasets.problem_sets import problem_set
 from dynasor.datasets.recordings import read_recordings
+from dynasor.engines.embedded import EmbeddedEngine
+from dynasor.engines.embedded_file import read_gguf
+from dynasor.engines.embedded_model import DEFAULT_SLOTS, EmbeddedModel
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.recorded import RecordedEngine
@@ -46,7 +49,7 @@ def recorded_source(options: RunOptions, algorithm: type[Program]) -> Source:
     Raises:
         UsageError: where it cannot be read, has fewer samples than the cap, or lacks what a signal or a scorer reads.
     """
-    if options.problems or options.endpoint:
+    if options.problems or options.endpoint or options.model:
         raise UsageError("a trace brings its problems and its answers; give either --trace, or problems and --endpoint")
     assert options.trace is not None  # noqa: S101  (for the type checker)
     recordings = read_recordings(options.trace)
@@ -75,15 +78,18 @@ def recorded_source(options: RunOptions, algorithm: type[Program]) -> Source:
 
 
 def live_source(options: RunOptions, algorithm: type[Program]) -> Source:
-    """A set of problems and a server.
+    """A set of problems, and a server or a model.
 
     Raises:
-        UsageError: where either is missing, a row is malformed, or a signal or a scorer will have nothing to read.
+        UsageError: where either is missing, a row is malformed, a signal or a scorer will have nothing to read, or the
+            model's file cannot be used.
     """
     if options.problems is None:
         raise UsageError("nothing to run: give a file of problems and an endpoint, or a trace (try --trace svamp)")
-    if options.endpoint is None:
-        raise UsageError("problems need somebody to answer them: give --endpoint http://HOST:PORT/v1, or a trace")
+    if options.endpoint is None and options.model is None:
+        raise UsageError(
+            "problems need somebody to answer them: give --endpoint http://HOST:PORT/v1, --model FILE.gguf, or a trace"
+        )
     check_live(options, algorithm)
     problems = problem_set(
         options.problems, format=options.format, columns=options.columns, limit=options.limit, offset=options.offset
@@ -91,11 +97,33 @@ def live_source(options: RunOptions, algorithm: type[Program]) -> Source:
     count = sum(
         1 for _ in problems
     )  # reads every row once, so that a malformed one is found before anything is paid for
+    engine, identity = _answering(options)
     return Source(
         problems.name,
         problems,
         count,
-        OpenAIEngine(options.endpoint),
-        {"problems": problems.name, "digest": problems.digest(), "api": options.endpoint.api},
+        engine,
+        {"problems": problems.name, "digest": problems.digest(), **identity},
         Limits(requests=options.concurrency, programs=options.concurrency),
     )
+
+
+def _answering(options: RunOptions) -> tuple[Engine, dict[str, Setting]]:
+    """Who answers, and what identifies it in a journal as far as it is known by now."""
+    if options.endpoint is not None:
+        return OpenAIEngine(options.endpoint), {"api": options.endpoint.api}
+    assert options.model is not None  # noqa: S101  (for the type checker)
+    return _embedded(options.model, options.concurrency, options.sampling.max_tokens)
+
+
+def _embedded(model: EmbeddedModel, concurrency: int, max_tokens: int) -> tuple[Engine, dict[str, Setting]]:
+    file = read_gguf(model.file)
+    context = file.context_tokens(model)
+    if max_tokens > context:
+        raise UsageError(
+            f"max_tokens is {max_tokens}, and the context of {file.path.name} is {context} tokens, the prompt included;"
+            " lower --max-tokens or raise --context"
+        )
+    slots = model.slots or min(concurrency, DEFAULT_SLOTS)
+    settings: dict[str, Setting] = {"api": model.api, "model": file.fingerprint(), "context_tokens": context}
+    return EmbeddedEngine(replace(model, slots=slots)), settings
