@@ -10,6 +10,8 @@ from dynasor import __version__
 from dynasor.errors import DynasorError
 
 COMMANDS = {
+    "demo": ("dynasor.cli.demo:demo", "Even allocation against certaindex, live, side by side."),
+    "ask": ("dynasor.cli.ask:ask", "Answer one question, and show how the vote goes."),
     "run": (
         "dynasor.cli.run:run",
         "Answer problems, giving each as much compute as its certainty asks for.",
@@ -54,7 +56,12 @@ def main() -> None:
     """Schedule inference-time compute for LLM reasoning programs by how certain their answers are.
 
     \b
-    Try it on a recording of a real model, without any server:
+    See it at work, live, with the small model that is shipped:
+      dynasor demo
+      dynasor ask "Ben has 12 apples. He buys 7 more. How many apples does Ben have now?"
+
+    \b
+    Try it on a recording of a large model, without any server:
       dynasor run --trace svamp --policy even --cap 30 --out runs/even
       dynasor run --trace svamp --cap 30 --out runs/certain
       dynasor report runs/even runs/certain

@@ -87,6 +87,11 @@ class Session:
         self._fault: str | None = None
         self._started_at = 0.0
 
+    @property
+    def in_flight_count(self) -> int:
+        """Requests that were submitted and have not landed."""
+        return len(self._in_flight)
+
     def start(self, now: float) -> list[Effect]:
         """Begin; `now` is in seconds."""
         self._started_at = now

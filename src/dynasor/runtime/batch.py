@@ -3,7 +3,7 @@
 Problems are streamed, and what has finished is let go of: memory holds what is in flight, and the ids of the rest.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.engines.engine import Engine
 from dynasor.errors import EngineError, UsageError
 from dynasor.journal.journal import JOURNAL, JournalWriter
-from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
+from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted, Setting
 from dynasor.programs.program import Program
 from dynasor.programs.session import Outcome, Session
 from dynasor.request import ProgramId
 from dynasor.runtime.dispatcher import BranchLanded, Dispatcher, Event, Limits, ProgramEnded, ProgramStalled
 from dynasor.runtime.group_sync import GroupSync
-from dynasor.runtime.resume import ResumePoint, resume_point
+from dynasor.runtime.resume import ResumePoint, Witness, resume_point, unseen
 from dynasor.runtime.tally import RunTally
 
 STALLS_IN_A_ROW = 20  # programs let down one after the other: the server is gone, and asking on is of no use
@@ -59,6 +59,7 @@ class Batch:
         complete: whether every problem was come to, and every program that was started has answered.
         resumed_count: programs that had answered before.
         observe: called after every turn, for a display.
+        witness: told of every record of the journal in order, those of earlier parts of a resumed run included.
     """
 
     def __init__(self, plan: BatchPlan, engine: Engine, clock: Clock, directory: Path) -> None:
@@ -73,6 +74,7 @@ class Batch:
         self.resumed_count = 0
         self.stalled: dict[ProgramId, str] = {}
         self.observe: Callable[[], None] = lambda: None
+        self.witness: Witness = unseen
 
     @property
     def tally(self) -> RunTally:
@@ -83,6 +85,11 @@ class Batch:
     def request_count(self) -> int:
         """Requests in flight or waiting."""
         return self._dispatcher.request_count
+
+    @property
+    def running(self) -> Collection[Session]:
+        """The sessions that have started and not ended, the oldest first; a view, to be looked at only."""
+        return self._dispatcher.sessions
 
     @property
     def interrupted(self) -> bool:
@@ -108,11 +115,12 @@ class Batch:
             JournalError: if the journal cannot be written.
         """
         with JournalWriter(_made(self._directory) / JOURNAL) as journal:
-            self._point = resume_point(journal.path, self._plan.settings)
+            self._point = resume_point(journal.path, self._plan.settings, self.witness)
             self.resumed_count = self._point.tally.finished
             self.began = True
             if not self._point.begun:
-                journal.append(RunStarted(settings=self._plan.settings, circumstances=self._plan.circumstances))
+                started = RunStarted(settings=self._plan.settings, circumstances=self._plan.circumstances)
+                self._append(journal, started)
             sync = GroupSync(journal)
             try:
                 await self._turn_until_idle(journal, sync)
@@ -150,16 +158,20 @@ class Batch:
             match event:
                 case BranchLanded(program, completion):
                     answer = program.answer_of(completion) if completion.finish.is_whole else None
-                    journal.append(Landed(answer=answer, completion=completion))
+                    self._append(journal, Landed(answer=answer, completion=completion))
                 case ProgramEnded(program, outcome) if outcome.failed_count and not program.branches:
                     self._stall(program.id, outcome.fault or "no reason given")
                 case ProgramEnded(program, outcome):
                     self._stalls_in_a_row = 0
                     record = self._finished(program, outcome)
-                    journal.append(record)
+                    self._append(journal, record)
                     self.tally.add(record)
                 case ProgramStalled(program, fault):
                     self._stall(program.id, fault)
+
+    def _append(self, journal: JournalWriter, record: Record) -> None:
+        journal.append(record)
+        self.witness(record)
 
     def _stall(self, program: ProgramId, fault: str) -> None:
         self.stalled[program] = fault

@@ -5,7 +5,7 @@ problem and no journal; what happened is returned as events.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dynasor.clock import Clock
@@ -75,6 +75,11 @@ class Dispatcher:
     def program_count(self) -> int:
         """Programs that have started and not ended."""
         return len(self._sessions)
+
+    @property
+    def sessions(self) -> Collection[Session]:
+        """Those of the programs that have started and not ended, the oldest first."""
+        return self._sessions.values()
 
     @property
     def has_room(self) -> bool:

@@ -1,14 +1,17 @@
 """Where a run was left: what its journal holds, and whether it may go on from there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dynasor.errors import SettingsDiffer, UsageError
 from dynasor.journal.journal import read_journal
-from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
+from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted, Setting
 from dynasor.request import Completion, Finish
 from dynasor.runtime.tally import RunTally
+
+Witness = Callable[[Record], None]
+"""Told of every record as it is appended."""
 
 _FIRST_BYTES = b'{"kind":"run"'
 
@@ -30,8 +33,14 @@ class ResumePoint:
     begun: bool = False
 
 
-def resume_point(journal: Path, settings: Mapping[str, Setting]) -> ResumePoint:
+def unseen(record: Record) -> None:
+    """The witness of a run that nobody looks at."""
+
+
+def resume_point(journal: Path, settings: Mapping[str, Setting], witness: Witness = unseen) -> ResumePoint:
     """Read a journal, which may be empty, and compare its settings. Branches that failed are left to be tried again.
+
+    The witness is told of every record that belongs to a run under the same settings.
 
     Raises:
         SettingsDiffer: if the run was started under other settings; names each that differs.
@@ -53,6 +62,7 @@ def resume_point(journal: Path, settings: Mapping[str, Setting]) -> ResumePoint:
                 point.finished.add(record.program)
                 point.landed.pop(record.program, None)
                 point.tally.add(record)
+        witness(record)
     if not point.begun:
         _refuse_strangers(journal)
     return point
