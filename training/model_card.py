@@ -59,6 +59,33 @@ def training_line(note: _Summary) -> str:
     )
 
 
+def reward_table(summary: _Summary) -> str:
+    """What `training.evaluate_reward` found: a column for the reward model, one for what costs nothing."""
+    names = {"reward model": summary["reward_model"], "mean log-probability": summary["mean_log_probability"]}
+    columns = [_ranking(found) for found in names.values()]
+    lines = [["", *names], ["---"] * (len(names) + 1)]
+    lines += [[row, *(column[row] for column in columns)] for row in columns[0]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _ranking(found: _Summary) -> dict[str, str]:
+    size, gains = found["samples"], found["gain_over_plain_vote"]
+    low, high = found["auc_within_question_interval"]
+    told = {
+        "AUC within a question": f"{found['auc_within_question']:.3f} [{low:.3f}, {high:.3f}]",
+        "questions with right and wrong samples": str(found["questions_with_both"]),
+        "AUC over all questions (a trap)": f"{found['auc_pooled']:.3f}",
+        "one sample": _percent(found["single"]),
+        f"plain vote of {size}": _percent(found["plain_vote"]),
+    }
+    for name, words in (("best_of", f"best of {size}"), ("weighted_vote", f"weighted vote of {size}")):
+        low, high = gains[name]["interval"]
+        told[words] = (
+            f"{_percent(found[name])} ({100 * gains[name]['mean']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}])"
+        )
+    return told
+
+
 def filled(card: str, text: str) -> str:
     """The card with `text` between its marks.
 
@@ -95,9 +122,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--summary", type=_named, nargs="+", required=True, metavar="NAME=FILE")
     parser.add_argument("--training", type=Path, help="the training.json of the policy")
+    parser.add_argument("--reward", type=Path, help="what training.evaluate_reward wrote")
     parser.add_argument("--card", type=Path, default=CARD)
     given = parser.parse_args()
     parts = [table({name: json.loads(path.read_text()) for name, path in given.summary})]
+    if given.reward:
+        parts.append("The reward model, on the same samples (in brackets the gain over the plain vote, in points):")
+        parts.append(reward_table(json.loads(given.reward.read_text())))
     if given.training:
         parts.insert(0, training_line(json.loads(given.training.read_text())))
     given.card.write_text(filled(given.card.read_text(encoding="utf-8"), "\n\n".join(parts)), encoding="utf-8")

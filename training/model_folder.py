@@ -30,6 +30,7 @@ def save(policy: Policy, tokenizer_folder: Path, folder: Path, *, end_token: int
             "label2id": {"right": 0},
         }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # it is written for its owner alone
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     generation = {"eos_token_id": end_token, "pad_token_id": pad_token, "do_sample": True, "temperature": 0.8}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")

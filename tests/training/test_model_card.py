@@ -1,10 +1,13 @@
 import json
+import random
 import sys
 from pathlib import Path
 
 import pytest
 from training.figures import Answered, summary
-from training.model_card import BEGIN, CARD, END, figures, filled, main, table, training_line
+from training.model_card import BEGIN, CARD, END, figures, filled, main, reward_table, table, training_line
+from training.ranking import Scored
+from training.ranking import summary as summarised
 
 MADE_WITH = {"split": "test", "seed": 0, "steps": [1, 0.5], "tiers": [1], "temperature": 0.8}
 MEASURED = summary([Answered("4", ("4",) * 3 + ("5",), (10,) * 4, 1, 0), Answered("7", ("1",) * 4, (20,) * 4, 2, 0)])
@@ -25,6 +28,16 @@ def test_a_column_for_each_summary() -> None:
     lines = table({"one": MEASURED | MADE_WITH, "two": other}).splitlines()
     assert lines[:2] == ["|  | one | two |", "| --- | --- | --- |"]
     assert "| majority of 40 |  | 90.0 % |" in lines
+
+
+def test_the_reward_model_is_told_with_its_intervals() -> None:
+    rng = random.Random(0)
+    answers = ("1", "2", "2", "2", "3", "1", "2", "2", "1", "2")
+    scored = [Scored("1", answers, tuple((one == "1") + rng.random() for one in answers)) for _ in range(10)]
+    lines = reward_table({"reward_model": summarised(scored), "mean_log_probability": summarised(scored)}).splitlines()
+    assert lines[0] == "|  | reward model | mean log-probability |"
+    assert lines[2].startswith("| AUC within a question | 1.000 [1.000, 1.000] |")
+    assert "| best of 8 | " in lines[-2]
 
 
 def test_how_long_it_was_trained() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from dynasor.bench.vllm_options import ENVIRONMENT, ServerOptions
 from dynasor.bench.vllm_server import VLLMServer
+from dynasor.engines.builtin import policy_folder
 from support import engine_contract
 from support.process_groups import living
 from support.reward_folder import make_reward_folder
 
 ROOT = Path(__file__).parents[2]
-POLICY = ROOT / "training" / "checkpoint-28min"
+POLICY = policy_folder()
 sys.path.append(str(ROOT))  # for `training`, which is a folder of the repository and not of the package
 
 

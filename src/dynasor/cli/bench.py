@@ -1,5 +1,7 @@
 """`dynasor bench`: the committed results, regenerated."""
 
+import os
+from functools import partial
 from pathlib import Path
 
 import click
@@ -7,10 +9,14 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
+from dynasor.bench.engine_backends import BACKENDS, VERSIONS
+from dynasor.bench.engine_study import CONDITIONS, EnginePlan, run_engines
 from dynasor.bench.policy_study import CAPS, ORDERS, StudyPlan, run_study
 from dynasor.bench.policy_tables import write_study
 from dynasor.bench.provenance import provenance
 from dynasor.bench.runner_speed import SIZES, Measured, measure, measure_in_process
+from dynasor.cli.engine_tables import print_engines
+from dynasor.clock import WallClock
 from dynasor.errors import UsageError
 from dynasor.wiring import make_policy
 
@@ -57,6 +63,29 @@ def runner(sizes: str, policy: str, out: Path, one: int | None) -> None:
     out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     for measured in found:
         click.echo(_told(measured))
+
+
+@bench.command()
+@click.option("--engine", type=click.Choice([*BACKENDS, "both"]), default="both", show_default=True)
+@click.option("--repeats", default=5, show_default=True, help="Windows of tokens a second, for each concurrency.")
+@click.option("--window", default=3, show_default=True, help="Seconds of a window.")
+@click.option("--cancels", default=20, show_default=True, help="Streams that are cancelled.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/engines.jsonl"), show_default=True)
+def engines(engine: str, repeats: int, window: int, cancels: int, out: Path) -> None:
+    """Compare the embedded engine with a vLLM server on the CPU, both with the built-in model.
+
+    Tokens a second; how soon a cancelled stream gives up its slot; what runs on where streams are abandoned. It takes
+    about four minutes and two free cores; vLLM is set up by scripts/vllm-environment.
+    """
+    names = tuple(BACKENDS) if engine == "both" else (engine,)
+    plan = EnginePlan(names, _positive("repeats", repeats), _positive("window", window), _positive("cancels", cancels))
+    versions = {name: VERSIONS[name]() for name in names}
+    before = os.getloadavg()
+    found = run_engines(plan, WallClock(), partial(click.echo, err=True))
+    origin = provenance(engines=versions, plan=plan, load_before=before, load_after=os.getloadavg(), **CONDITIONS)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (origin, *found)))
+    print_engines(found)
 
 
 def _told(measured: Measured) -> str:
