@@ -1,12 +1,12 @@
-"""Training tokens on disk: `python -m training.data --out training/out/data` makes the tokenizer and two sections.
+"""Training tokens on disk: `python -m training.data --out training/out/data` makes the tokenizer and the sections.
 
-`easy` is for the start of training (few steps and much bare arithmetic), `full` for the rest. It does not know how a
-model is trained.
+`easy` is for the start of training (few steps and much bare arithmetic), `full` for the rest, `erring` for the last
+lesson. It does not know how a model is trained.
 """
 
 import argparse
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from tokenizers import Tokenizer
 
 from training import thinking
 from training import tokenizer as tokenizing
-from training.problems import EASY_MIX, FULL_MIX, Mix, problems
+from training.erring import erring
+from training.problems import EASY_MIX, FULL_MIX, Mix, WordProblem, problems
 
-SECTIONS: dict[str, tuple[Mix, float, float]] = {  # name: problem mix, share of drill, share of the tokens
-    "easy": (EASY_MIX, 0.25, 0.14),
-    "full": (FULL_MIX, 0.06, 0.86),
+Writer = Callable[[random.Random, WordProblem], str]
+SECTIONS: dict[str, tuple[Mix, float, float, Writer]] = {  # problem mix, share of drill, share of tokens, solutions
+    "easy": (EASY_MIX, 0.25, 0.13, lambda _, problem: problem.solution),
+    "full": (FULL_MIX, 0.06, 0.77, lambda _, problem: problem.solution),
+    "erring": (FULL_MIX, 0.0, 0.10, erring),
 }
 _THINKING_SHARE = 0.25  # of the problems
 _CHUNK = 2_000
@@ -51,7 +54,7 @@ def drill(rng: random.Random) -> tuple[str, str]:
     return f"What is {one}{kind}{two}?", f"It is {one}{kind}{two}={value} all in all\nThe answer is {value}"
 
 
-def documents(seed: int, mix: Mix, drill_share: float) -> Iterator[tuple[str, str]]:
+def documents(seed: int, mix: Mix, drill_share: float, write: Writer) -> Iterator[tuple[str, str]]:
     """Prompts and what follows them, without end: solutions, chains of thought and bare calculations."""
     rng = random.Random(f"documents {seed}")
     stream = problems(seed, "train", mix)
@@ -64,7 +67,7 @@ def documents(seed: int, mix: Mix, drill_share: float) -> Iterator[tuple[str, st
         if rng.random() < _THINKING_SHARE:
             yield tokenizing.thinking_prompt(drawn.question), thinking.thought(rng, drawn)
         else:
-            yield tokenizing.prompt(drawn.question), drawn.solution
+            yield tokenizing.prompt(drawn.question), write(rng, drawn)
 
 
 def write_section(folder: Path, tokenizer: Tokenizer, stream: Iterator[tuple[str, str]], token_count: int) -> int:
@@ -101,8 +104,8 @@ def make(out: Path, token_count: int, seed: int) -> None:
     tokenizer = tokenizing.trained(seed=seed)
     tokenizing.save(tokenizer, out / "tokenizer")
     print(f"tokenizer: {tokenizer.get_vocab_size()} tokens", flush=True)
-    for index, (name, (mix, drill_share, share)) in enumerate(SECTIONS.items()):
-        stream = documents(seed * len(SECTIONS) + index, mix, drill_share)
+    for index, (name, (mix, drill_share, share, write)) in enumerate(SECTIONS.items()):
+        stream = documents(seed * len(SECTIONS) + index, mix, drill_share, write)
         written = write_section(out / name, tokenizer, stream, int(token_count * share))
         print(f"{name}: {written} tokens", flush=True)
 

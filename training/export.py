@@ -45,6 +45,7 @@ def copy_folder(model: Path, target: Path) -> Path:
     weights = load_file(model / "model.safetensors")
     bf16 = {name: weight.to(torch.bfloat16).contiguous() for name, weight in sorted(weights.items())}
     save_file(bf16, target / "model.safetensors", metadata={"format": "pt"})
+    (target / "model.safetensors").chmod(0o644)  # it is written for its owner alone
     for name in _BESIDE_THE_WEIGHTS:
         if (model / name).exists():
             shutil.copyfile(model / name, target / name)

@@ -1,4 +1,7 @@
-"""What the policy learns: the next token of solutions, chains of thought and, a little, of questions."""
+"""What the policy learns: the next token of solutions, chains of thought and, a little, of questions.
+
+It starts afresh, or, for the last lesson, from a policy that has learnt to solve (training/erring.py).
+"""
 
 from collections.abc import Iterator
 
@@ -6,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training import schedule
+from training import model_folder, schedule
 from training.batches import BUCKETS, Batch, Batches
 from training.data import SECTIONS, read_section
 from training.policy import Policy
@@ -14,11 +17,12 @@ from training.trainer import Settings
 
 
 class PolicyTask:
-    """A fresh policy and its batches."""
+    """A policy and its batches."""
 
     def __init__(self, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
-        self.model = Policy(settings.shape)
+        self.model = Policy(settings.shape) if settings.start is None else model_folder.load(settings.start).train()
+        self._last_lesson = settings.start is not None
         self.sections = {
             name: Batches(
                 read_section(settings.data / name),
@@ -32,8 +36,8 @@ class PolicyTask:
         self._loss = _loss if settings.eager else torch.compile(_loss, dynamic=False)
 
     def section(self, progress: float, step: int) -> str:
-        """Short problems and bare arithmetic first."""
-        return schedule.section(progress, step)
+        """Short problems and bare arithmetic first; solutions with slips in the last lesson."""
+        return "erring" if self._last_lesson else schedule.section(progress, step)
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The weighted loss, and the plain loss on the tokens after the prompt."""

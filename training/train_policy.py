@@ -22,6 +22,7 @@ def _export(settings: Settings, task: Task[Any]) -> Path:
     return settings.out / "model"
 
 
+LAST_LESSON = {"muon_rate": 0.002, "adam_rate": 4e-4}  # a tenth: it is to keep what it knows
 RECIPE = run.Recipe(PolicyTask, _export, "solution_loss")
 
 
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--hidden", type=int, default=384)
     parser.add_argument("--kv-heads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="a trained policy's folder: gives it the last lesson, slips")
     given = parser.parse_args()
     words = tokenizer.load(given.data / "tokenizer").get_vocab_size()
     shape = replace(
@@ -69,7 +71,7 @@ def main() -> None:
     settings = Settings(
         data=given.data, out=given.out, minutes=given.minutes, seed=given.seed, shape=shape,
         tokens_per_batch=given.tokens_per_batch, processes=given.processes, eager=given.eager,
-        resume=given.resume, bf16=given.bf16,
+        resume=given.resume, bf16=given.bf16, start=given.start, **(LAST_LESSON if given.start else {}),
     )  # fmt: skip
     run.train(settings, RECIPE)
 

@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-FULL_MINUTES = 42.0
-LOSS_BOUNDS = (0.15, 0.75)  # of the solution tokens in the last 20 s; chains with random slips keep it above 0.15
+FULL_MINUTES = 22.0
+LOSS_BOUNDS = (0.1, 0.9)  # of the tokens after the prompt, in the last 20 s or less
 
 
 def _command(module: str, *arguments: str) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from training.corruptions import corrupted
+from training.erring import erring
 from training.labels import judge
 from training.problems import WordProblem, problems
 
@@ -97,6 +98,19 @@ def test_what_is_made_wrong_is_wrong_and_looks_like_a_solution() -> None:
             slips.read(text.split("\n")[:-1])
             assert re.fullmatch(r"The answer is \d+", text.split("\n")[-1])
     assert wrong > 200
+
+
+def test_a_reasoner_who_errs_slips_in_some_lines_and_goes_on_with_what_it_wrote() -> None:
+    rng, lines, slips_made = random.Random(0), 0, 0
+    for problem in _some(1500):
+        text = erring(rng, problem)
+        written = slips.read(text.split("\n")[:-1])
+        assert text.endswith(f"\nThe answer is {written[-1].value}")
+        wrong = [line for line in written if slips.result(line.equation) != line.value]
+        assert len(wrong) <= 1, "what follows a slip is reckoned right"
+        lines += len(written)
+        slips_made += len(wrong)
+    assert 0.01 < slips_made / lines < 0.05
 
 
 def test_chains_end_with_the_answer_and_mend_what_they_find_wrong() -> None:
