@@ -21,6 +21,7 @@ from training.evaluate import commit
 from training.policy import RewardModel
 
 _ROWS = 256
+_EXPECTED = 12
 
 
 @torch.inference_mode()
@@ -52,6 +53,19 @@ def scored(model: RewardModel, folder: Path, recording: Sequence[dict[str, Any]]
     return [_with(question, [next(found) for _ in question["samples"]]) for question in recording]
 
 
+def expected(model: RewardModel, folder: Path, recording: Sequence[dict[str, Any]]) -> list[dict[str, object]]:
+    """A right and a wrong solution of each of the first questions that have both, with their scores, from 0 to 1."""
+    words, out = tokenizing.load(folder), list[dict[str, object]]()
+    for question in recording:
+        kinds = {sample["correct"]: sample["text"] for sample in question["samples"]}
+        if len(kinds) == 2 and len(out) < _EXPECTED:
+            texts = [tokenizing.prompt(question["question"]) + kinds[good] + tokenizing.END for good in (True, False)]
+            raw = torch.tensor(scores(model, [encoding.ids for encoding in words.encode_batch(texts)]))
+            right, wrong = (round(score, 5) for score in raw.sigmoid().tolist())
+            out.append({"right": texts[0], "right_score": right, "wrong": texts[1], "wrong_score": wrong})
+    return out
+
+
 def _with(question: dict[str, Any], values: Sequence[float]) -> ranking.Scored:
     return ranking.Scored(question["gold"], tuple(one["answer"] for one in question["samples"]), tuple(values))
 
@@ -63,6 +77,7 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, default=Path("training/out/evaluation/samples.jsonl.gz"))
     parser.add_argument("--out", type=Path, default=Path("training/out/evaluation/reward.json"))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--expected", type=Path, help="where to write a few texts and scores for tests/engines")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     with gzip.open(given.samples, "rt") as lines:
@@ -70,6 +85,8 @@ def main() -> None:
     model = model_folder.load(given.model)
     if not isinstance(model, RewardModel):
         raise SystemExit(f"{given.model} holds no reward model")
+    if given.expected:
+        given.expected.write_text(json.dumps(expected(model, given.model, recording), indent=1) + "\n")
     free = [_with(question, [one["logprob"] for one in question["samples"]]) for question in recording]
     summary = {
         "reward_model": ranking.summary(scored(model, given.model, recording)),

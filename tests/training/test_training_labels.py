@@ -110,7 +110,7 @@ def test_a_reasoner_who_errs_slips_in_some_lines_and_goes_on_with_what_it_wrote(
         assert len(wrong) <= 1, "what follows a slip is reckoned right"
         lines += len(written)
         slips_made += len(wrong)
-    assert 0.01 < slips_made / lines < 0.05
+    assert 0.05 < slips_made / lines < 0.16
 
 
 def test_chains_end_with_the_answer_and_mend_what_they_find_wrong() -> None:
