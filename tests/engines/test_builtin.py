@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from dynasor.engines import builtin
-from dynasor.engines.embedded_reward import RewardScorer
 from dynasor.errors import EngineError
 
 EXPECTED = json.loads(Path(__file__).with_name("builtin_expected.json").read_text())
-REWARDS = json.loads(Path(__file__).with_name("reward_expected.json").read_text())
 
 
 @pytest.mark.parametrize("path", [builtin.policy_gguf(), builtin.policy_gguf("q8_0")], ids=lambda path: path.name)
@@ -92,15 +90,3 @@ def test_the_chat_template_makes_the_prompt(llama: Any) -> None:
     asked = {"messages": [{"role": "user", "content": question}], "max_tokens": 200, "temperature": 0}
     answered = llama.handle_chat_completions(asked)["choices"][0]["message"]["content"]
     assert answered == expected["text"]
-
-
-@pytest.mark.slow
-async def test_the_reward_model_scores_as_pytorch_does_and_prefers_right_solutions() -> None:
-    scorer = RewardScorer(builtin.reward_gguf())
-    await scorer.check()
-    right = await scorer.score([pair["right"] for pair in REWARDS])
-    wrong = await scorer.score([pair["wrong"] for pair in REWARDS])
-    await scorer.close()
-    assert right == pytest.approx([pair["right_score"] for pair in REWARDS], abs=0.02)
-    assert wrong == pytest.approx([pair["wrong_score"] for pair in REWARDS], abs=0.02)
-    assert sum(good > bad for good, bad in zip(right, wrong, strict=True)) >= 0.6 * len(REWARDS)
