@@ -4,7 +4,7 @@ So the saved folder serves transformers and vLLM unchanged. Written out here bec
 shapes trains faster on CPU than the reference implementation, which the tests compare it with.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -189,12 +189,31 @@ class Policy(nn.Module):
 
 
 class RewardModel(Policy):
-    """A policy with a scalar head beside the other one."""
+    """A model with a scalar head beside the other one."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
         self.score = nn.Linear(shape.width, 1, bias=False)
         nn.init.zeros_(self.score.weight)
+
+    @classmethod
+    def above(cls, policy: Policy, layers: int) -> "RewardModel":
+        """A model that is the policy, which stays as it is, and `layers` more, which do nothing yet.
+
+        What the policy expects to come next is known only after its last layer, so that it takes layers above to
+        compare it with what does come, and more to tell the end of the text.
+        """
+        model = cls(replace(policy.shape, layers=policy.shape.layers + layers))
+        model.load_state_dict(policy.state_dict(), strict=False)
+        for parameter in model.parameters():
+            parameter.requires_grad = False
+        for block in model.model.blocks[policy.shape.layers :]:
+            nn.init.zeros_(block.self_attn.o_proj.weight)
+            nn.init.zeros_(block.mlp.down_proj.weight)
+            block.requires_grad_(requires_grad=True)
+        model.model.norm.requires_grad_(requires_grad=True)
+        model.score.requires_grad_(requires_grad=True)
+        return model
 
     def rewards(self, ids: Tensor) -> Tensor:
         """A score for each prefix of [batch, tokens]: the log-odds that everything so far is right."""

@@ -19,7 +19,6 @@ class RewardBatch:
 
     Attributes:
         ids: tokens, padded with zeros.
-        targets: the next token where it is right and after the question, -100 elsewhere.
         labels: whether all is right up to and with the token.
         weights: of each label; 0 on the question and the padding.
         last: the place of each row's last token, [rows].
@@ -28,7 +27,6 @@ class RewardBatch:
     """
 
     ids: Tensor
-    targets: Tensor
     labels: Tensor
     weights: Tensor
     last: Tensor
@@ -69,7 +67,6 @@ class RewardBatches:
     def _filled(self, bucket: int, members: NDArray[np.int64]) -> RewardBatch:
         rows = (members[:, None] * GROUP + np.arange(GROUP)).ravel()
         ids = np.zeros((len(rows), bucket), dtype=np.int64)
-        targets = np.full(ids.shape, -100, dtype=np.int64)
         labels, weights = np.zeros(ids.shape, dtype=np.float32), np.zeros(ids.shape, dtype=np.float32)
         last, right = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.float32)
         for place, row in enumerate(rows):
@@ -78,12 +75,11 @@ class RewardBatches:
             length, prompt = len(document), int(self._section.prompts[row])
             wrong_from = int(self._section.wrong_from[row])
             ids[place, :length] = document
-            targets[place, prompt - 1 : wrong_from - 1] = document[prompt:wrong_from]
             labels[place, :wrong_from] = 1.0
             weights[place, prompt:length] = np.where(document[prompt:] == self._newline, 1.0, TOKEN_WEIGHT)
             weights[place, length - 2 : length] = 1.0  # the last digit of the answer, and the end
             last[place], right[place] = length - 1, float(wrong_from >= length)
-        tensors = map(torch.from_numpy, (ids, targets, labels, weights, last, right))
+        tensors = map(torch.from_numpy, (ids, labels, weights, last, right))
         return RewardBatch(*tensors, token_count=int(last.sum()) + len(rows))
 
 

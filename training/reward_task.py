@@ -1,6 +1,6 @@
 """What the reward model learns: whether everything is right so far, token by token, and which of four is better.
 
-It starts from the policy's weights and goes on learning to solve besides, so that it can reckon what it judges. The
+It is a few layers above the policy, which stays as it is: it sees what the policy expects and what comes instead. The
 loss within a question is what makes it rank: a loss over all questions alone learns which questions are hard.
 """
 
@@ -20,7 +20,7 @@ from training.trainer import Settings
 
 SAMPLED_EVERY = 2  # steps: the others are of made solutions
 PAIR_WEIGHT = 1.0
-SOLVING_WEIGHT = 0.3
+LAYERS_ABOVE = 3
 
 
 class RewardTask:
@@ -31,8 +31,7 @@ class RewardTask:
             raise SystemExit("a reward model starts from a policy: name its folder")
         torch.manual_seed(settings.seed)
         policy = model_folder.load(settings.start)
-        self.model = RewardModel(policy.shape)
-        self.model.load_state_dict(policy.state_dict(), strict=False)
+        self.model = RewardModel.above(policy, LAYERS_ABOVE)
         newline = tokenizing.load(settings.start).encode("\n").ids[0]
         self.sections = {
             name: RewardBatches(
@@ -53,11 +52,8 @@ class RewardTask:
         return "sampled" if step % SAMPLED_EVERY == 0 else "made"
 
     def losses(self, batch: RewardBatch) -> tuple[Tensor, Tensor]:
-        """The sum of the three losses, and the one within questions."""
-        return self._loss(
-            self.model.hidden(batch.ids), self.model.score.weight, self.model.lm_head.weight, batch.targets,
-            batch.labels, batch.weights, batch.last, batch.right,
-        )  # fmt: skip
+        """The sum of both losses, and the one within questions."""
+        return self._loss(self.model.rewards(batch.ids), batch.labels, batch.weights, batch.last, batch.right)
 
     def shapes(self) -> Iterator[RewardBatch]:
         """Every bucket that solutions need, with labels of both kinds."""
@@ -66,14 +62,10 @@ class RewardTask:
             ids = torch.zeros(rows, bucket, dtype=torch.int64)
             ones = torch.ones(rows, bucket)
             right = (torch.arange(rows) % 2).float()
-            yield RewardBatch(ids, ids, ones, ones, torch.full((rows,), bucket - 1), right, ids.numel())
+            yield RewardBatch(ids, ones, ones, torch.full((rows,), bucket - 1), right, ids.numel())
 
 
-def _loss(
-    hidden: Tensor, score: Tensor, head: Tensor, targets: Tensor,
-    labels: Tensor, weights: Tensor, last: Tensor, right: Tensor,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    scores = functional.linear(hidden, score).float()[..., 0]
+def _loss(scores: Tensor, labels: Tensor, weights: Tensor, last: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     each = functional.binary_cross_entropy_with_logits(scores, labels, reduction="none")
     pointwise = (each * weights).sum() / weights.sum()
     final = scores.gather(1, last[:, None])[:, 0].view(-1, GROUP)
@@ -81,6 +73,4 @@ def _loss(
     pairs = good[:, :, None] * (1 - good[:, None, :])
     lost = functional.softplus(final[:, None, :] - final[:, :, None])  # the worse one's score minus the better one's
     within = (lost * pairs).sum() / pairs.sum().clamp(min=1.0)
-    logits = functional.linear(hidden, head).float()
-    solving = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
-    return pointwise + PAIR_WEIGHT * within + SOLVING_WEIGHT * solving, within
+    return pointwise + PAIR_WEIGHT * within, within

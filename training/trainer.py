@@ -91,9 +91,10 @@ class Training(Generic[B]):
         self.rank = rank
         self.task = task
         self.model = task.model
-        matrices = [weight for name, weight in self.model.named_parameters() if ".layers." in name and weight.ndim == 2]
+        learnt = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        matrices = [weight for name, weight in learnt.items() if ".layers." in name and weight.ndim == 2]
         inside = {id(weight) for weight in matrices}
-        others = [weight for weight in self.model.parameters() if id(weight) not in inside]
+        others = [weight for weight in learnt.values() if id(weight) not in inside]
         self.muon = Muon(matrices, rank=rank, world=settings.processes, bf16=settings.bf16)
         self.adam = torch.optim.AdamW(others, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)
         self.step_count = 0

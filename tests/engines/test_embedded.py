@@ -94,7 +94,9 @@ class TestAnswers:
         assert (text.finish, text.error) == (Finish.STOP, None)
         assert re.search(r"\nThe answer is \d+$", text.text)
         assert text.mean_logprob is not None
-        assert conversation.mean_logprob == pytest.approx(text.mean_logprob, abs=1e-3)
+        assert conversation.mean_logprob == pytest.approx(
+            text.mean_logprob, abs=0.01
+        )  # a cached prompt is rounded to 16 bits
         assert msgspec.structs.replace(conversation, mean_logprob=None) == msgspec.structs.replace(
             text, mean_logprob=None
         )
