@@ -37,11 +37,11 @@ class TestCompletionsContract(EngineContract):
 
     @pytest.fixture
     def long_running(self) -> MakeRequest:
-        return lambda index: request("How many?", index=index, max_tokens=1000)
+        return lambda index: request("How many?", index=index, max_tokens=8000)
 
     @pytest.fixture
     def failing(self) -> MakeRequest:
-        return lambda index: request("How many?", index=index, max_tokens=5000)
+        return lambda index: request("How many?", index=index, max_tokens=50_000)
 
 
 class TestChatContract(TestCompletionsContract):

@@ -57,6 +57,7 @@ class ServerOptions:
         return kept | {
             "HF_HUB_OFFLINE": "1",
             "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # for streams that outlast what is measured on them
             "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
             "VLLM_CPU_OMP_THREADS_BIND": str(self.core),
         }
