@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data import Section
+from training.order import Order
 
 BUCKETS = (64, 104, 144, 184, 224, 272, 336, 432)  # inputs; a longer document is left out
 QUESTION_WEIGHT = 0.2
@@ -31,32 +32,16 @@ class Batches:
 
     def __init__(self, section: Section, *, tokens_per_batch: int, world: int, seed: int) -> None:
         self._section = section
-        self._world = world
-        self._seed = seed
-        self._rows = {bucket: max(1, tokens_per_batch // bucket) for bucket in BUCKETS}
+        sizes = {bucket: max(1, tokens_per_batch // bucket) for bucket in BUCKETS}
         lengths = np.diff(section.starts)
         places = np.searchsorted(np.asarray(BUCKETS) + 1, lengths)  # a target is one token later, so one more fits
-        self._members = {bucket: np.flatnonzero(places == place) for place, bucket in enumerate(BUCKETS)}
-        self._epoch = -1
-        self._order: list[tuple[int, NDArray[np.int64]]] = []
-        self.count = sum(len(self._members[bucket]) // (rows * world) for bucket, rows in self._rows.items())
+        members = {bucket: np.flatnonzero(places == place) for place, bucket in enumerate(BUCKETS)}
+        self._order = Order(members, sizes, world=world, seed=seed)
+        self.count = self._order.count
 
     def batch(self, index: int, rank: int) -> Batch:
         """The part of batch `index` that belongs to process `rank`."""
-        epoch, place = divmod(index, self.count)
-        if epoch != self._epoch:
-            self._order, self._epoch = self._shuffled(epoch), epoch
-        bucket, members = self._order[place]
-        return self._filled(bucket, members[rank :: self._world])
-
-    def _shuffled(self, epoch: int) -> list[tuple[int, NDArray[np.int64]]]:
-        rng = np.random.default_rng([self._seed, epoch])
-        order: list[tuple[int, NDArray[np.int64]]] = []
-        for bucket, members in self._members.items():
-            size = self._rows[bucket] * self._world
-            mixed = rng.permutation(members)
-            order.extend((bucket, mixed[at : at + size]) for at in range(0, len(mixed) - size + 1, size))
-        return [order[place] for place in rng.permutation(len(order))]
+        return self._filled(*self._order.drawn(index, rank))
 
     def _filled(self, bucket: int, members: NDArray[np.int64]) -> Batch:
         ids = np.zeros((len(members), bucket), dtype=np.int64)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.batches import BUCKETS
+from training.order import Order
 from training.reward_data import GROUP, Labelled
 
 TOKEN_WEIGHT = 0.25  # of a token within a line; the end of a line weighs 1
@@ -38,31 +39,17 @@ class RewardBatches:
     """All batches of a section in a seeded order; `batch(i)` wraps around in a new order each time."""
 
     def __init__(self, section: Labelled, *, newline: int, tokens_per_batch: int, world: int, seed: int) -> None:
-        self._section, self._newline, self._world, self._seed = section, newline, world, seed
-        self.groups = {bucket: group_count(tokens_per_batch, bucket) for bucket in BUCKETS}
+        self._section, self._newline = section, newline
+        sizes = {bucket: group_count(tokens_per_batch, bucket) for bucket in BUCKETS}
         lengths = np.diff(section.starts).reshape(-1, GROUP).max(axis=1)
         places = np.searchsorted(np.asarray(BUCKETS), lengths)
         self.members = {bucket: np.flatnonzero(places == place) for place, bucket in enumerate(BUCKETS)}
-        self._epoch = -1
-        self._order: list[tuple[int, NDArray[np.int64]]] = []
-        self.count = sum(len(self.members[bucket]) // (count * world) for bucket, count in self.groups.items())
+        self._order = Order(self.members, sizes, world=world, seed=seed)
+        self.count = self._order.count
 
     def batch(self, index: int, rank: int) -> RewardBatch:
         """The part of batch `index` that belongs to process `rank`."""
-        epoch, place = divmod(index, self.count)
-        if epoch != self._epoch:
-            self._order, self._epoch = self._shuffled(epoch), epoch
-        bucket, members = self._order[place]
-        return self._filled(bucket, members[rank :: self._world])
-
-    def _shuffled(self, epoch: int) -> list[tuple[int, NDArray[np.int64]]]:
-        rng = np.random.default_rng([self._seed, epoch])
-        order: list[tuple[int, NDArray[np.int64]]] = []
-        for bucket, members in self.members.items():
-            size = self.groups[bucket] * self._world
-            mixed = rng.permutation(members)
-            order.extend((bucket, mixed[at : at + size]) for at in range(0, len(mixed) - size + 1, size))
-        return [order[place] for place in rng.permutation(len(order))]
+        return self._filled(*self._order.drawn(index, rank))
 
     def _filled(self, bucket: int, members: NDArray[np.int64]) -> RewardBatch:
         rows = (members[:, None] * GROUP + np.arange(GROUP)).ravel()

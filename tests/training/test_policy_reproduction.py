@@ -35,5 +35,5 @@ def test_a_tenth_of_the_budget_brings_the_loss_down_and_the_policy_solves_someth
         "--problems", "60", "--samples", "8", "--steps", "1,1,1",
     )  # fmt: skip
     figures = json.loads((tmp_path / "evaluation" / "summary.json").read_text())
-    assert figures["no_answer_share"] < 0.3
+    assert figures["no_answer_share"] < 0.1
     assert figures["pass_at_all"] > 0, "it solves some, though few: 4 % at a first sample when this was written"
