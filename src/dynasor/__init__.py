@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from dynasor.launch.launch import arun, run
     from dynasor.launch.options import RunOptions
     from dynasor.programs.best_of_n import BestOfN
-    from dynasor.programs.program import Execution, Program, Setup
+    from dynasor.programs.program import Program, Setup
     from dynasor.programs.prompt import PromptTemplate
     from dynasor.programs.self_consistency import SelfConsistency
+    from dynasor.programs.steps import Execution
     from dynasor.request import Completion, Message, Request, Sampling
 
 _HOMES = {
@@ -33,7 +34,7 @@ _HOMES = {
     "EmbeddedModel": "engines.embedded_model",
     "Endpoint": "engines.endpoint",
     "EngineError": "errors",
-    "Execution": "programs.program",
+    "Execution": "programs.steps",
     "Grant": "allocation.progress",
     "Message": "request",
     "Problem": "datasets.problem",

@@ -20,7 +20,7 @@ class RequestId(NamedTuple):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One turn of a chat."""
+    """One turn of a chat. A last turn of the role "assistant" is one that the model goes on with."""
 
     role: str
     content: str
@@ -40,13 +40,33 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     logprobs: bool = False
 
 
+def continued(prompt: Prompt, text: str) -> Prompt:
+    """The prompt of a model that has answered `text` so far and is to go on."""
+    if not text:
+        return prompt
+    if isinstance(prompt, str):
+        return prompt + text
+    *before, last = prompt
+    if last.role == "assistant":
+        return (*before, Message("assistant", last.content + text))
+    return (*prompt, Message("assistant", text))
+
+
 class Request(msgspec.Struct, frozen=True):
-    """One call to a model. `seed` is None unless the user asked for seeded requests."""
+    """One call to a model.
+
+    Attributes:
+        seed: None unless the user asked for seeded requests.
+        scored: whether a reward model is to score what comes of it.
+        report_every: generated tokens between two reports of what there is so far; None for no reports.
+    """
 
     id: RequestId
     prompt: Prompt
     sampling: Sampling
     seed: int | None = None
+    scored: bool = False
+    report_every: int | None = None
 
 
 class Finish(StrEnum):
@@ -76,6 +96,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tokens: generated tokens, those of a cut request up to the cut; None where the server did not tell.
         prompt_tokens: tokens of the prompt as the server counted them; None where it did not tell.
         mean_logprob: mean natural logarithm of the probabilities of the generated tokens.
+        tail_logprob, lowest_logprob: the same mean over the last tokens, and the least such mean over any as many
+            tokens in a row (DeepConf's group confidence); over all tokens where there are fewer.
+        stopped_at: the stop string that ended it; None where the model itself did, or the server does not tell.
         reward: a reward model's output for this completion, where there is one.
         recorded: what a recording knows of the answer; None for a live completion, whose text is still to be read.
         error: why it failed, one line.
@@ -88,10 +111,28 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens: int | None = 0
     prompt_tokens: int | None = None
     mean_logprob: float | None = None
+    tail_logprob: float | None = None
+    lowest_logprob: float | None = None
+    stopped_at: str | None = None
     reward: float | None = None
     recorded: Recorded | None = None
     error: str | None = None
     retryable: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request that runs has generated so far.
+
+    Attributes:
+        text: all of it.
+        tokens: generated tokens.
+        lowest_logprob: as in a completion.
+    """
+
+    id: RequestId
+    text: str
+    tokens: int
+    lowest_logprob: float | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True):

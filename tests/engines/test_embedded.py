@@ -16,8 +16,8 @@ from dynasor.engines import embedded
 from dynasor.engines.embedded import EmbeddedEngine
 from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.errors import MissingExtra, UsageError
-from dynasor.request import Completion, Finish, Message, ProgramId, Prompt, RequestId
-from support.engine_contract import collect
+from dynasor.request import Completion, Finish, Message, ProgramId, Prompt, RequestId, continued
+from support.engine_contract import collect, collect_reports
 from support.gguf_models import LLAMA, LastTokenModel, write_gguf
 from support.live_engine import request, until
 
@@ -35,7 +35,8 @@ from dynasor.request import ProgramId, Request, RequestId, Sampling
 async def leave(engine):
     await engine.check()
     for index in range(int(sys.argv[1])):
-        engine.submit(Request(RequestId(ProgramId("p"), index), {PROMPT!r}, Sampling(max_tokens=900)))
+        id, sampling = RequestId(ProgramId("p"), index), Sampling(max_tokens=900)
+        engine.submit(Request(id, {PROMPT!r}, sampling, report_every=1))
 
 engine = EmbeddedEngine(EmbeddedModel("builtin", extra_body={ENDLESS}))
 asyncio.run(leave(engine))
@@ -84,6 +85,7 @@ class TestAnswers:
         assert (completion.finish, completion.tokens, completion.prompt_tokens) == (Finish.LENGTH, 20, 3)
         assert len(completion.text) >= 15, "a letter for each token, and nothing for the end"
         assert completion.mean_logprob == pytest.approx(-log(9))
+        assert completion.tail_logprob == completion.lowest_logprob == completion.mean_logprob
 
     async def test_no_log_probabilities_unless_asked_for(self, start: Start, tiny: Path) -> None:
         assert (await ask(await start(tiny), "abc", max_tokens=5)).mean_logprob is None
@@ -97,9 +99,8 @@ class TestAnswers:
         assert conversation.mean_logprob == pytest.approx(
             text.mean_logprob, abs=0.01
         )  # a cached prompt is rounded to 16 bits
-        assert msgspec.structs.replace(conversation, mean_logprob=None) == msgspec.structs.replace(
-            text, mean_logprob=None
-        )
+        unsure = {"mean_logprob": None, "tail_logprob": None, "lowest_logprob": None}
+        assert msgspec.structs.replace(conversation, **unsure) == msgspec.structs.replace(text, **unsure)
 
     async def test_text_goes_through_the_template_where_chat_is_asked_for(self, start: Start) -> None:
         plain, chat = await start(), await start(api="chat")
@@ -137,6 +138,61 @@ class TestAnswers:
         whole = (await ask(engine, **GREEDY)).text
         stopped = await ask(engine, **GREEDY, stop=("zz", whole[6:12]))
         assert (stopped.finish, stopped.text) == (Finish.STOP, whole[:6])
+
+    @pytest.mark.parametrize("prompt", [PROMPT, (Message("user", QUESTION),)])
+    async def test_the_stop_string_that_ended_it(self, start: Start, prompt: Prompt) -> None:
+        engine = await start()
+        stopped = await ask(engine, prompt, **GREEDY, stop=("zz", "\n", "T"))
+        assert (stopped.finish, stopped.stopped_at) == (Finish.STOP, "\n")
+        ended = await ask(engine, prompt, **GREEDY, stop=("zz",))
+        assert (ended.finish, ended.stopped_at) == (Finish.STOP, None)
+        cut = await ask(engine, prompt, **GREEDY, stop=("\n",), max_tokens=2)
+        assert (cut.finish, cut.stopped_at) == (Finish.LENGTH, None)
+
+
+class TestGoingOn:
+    @pytest.mark.parametrize("thinks", [False, True])
+    async def test_a_chat_that_is_cut_and_gone_on_with_ends_as_if_it_were_not(self, start: Start, thinks: bool) -> None:
+        engine = await start(extra_body={"chat_template_kwargs": {"enable_thinking": thinks}})
+        asked = (Message("user", QUESTION),)
+        whole = (await ask(engine, asked, **GREEDY)).text
+        edges = [place for place, letter in enumerate(whole) if letter in " \n"]  # where tokens begin
+        assert len(edges) > 4
+        for edge in (*edges, whole.index("\n") + 1, len(whole)):
+            rest = await ask(engine, continued(asked, whole[:edge]), **GREEDY)
+            assert (rest.finish, rest.text) == (Finish.STOP, whole[edge:])
+
+    async def test_a_chat_goes_on_from_any_text_as_text_does(self, start: Start) -> None:
+        engine = await start()
+        for begun in ("Be", " x", "  So \n", "The answer is 1"):
+            chat, text = continued((Message("user", QUESTION),), begun), continued(PROMPT, begun)
+            asked = [await ask(engine, prompt, **GREEDY, max_tokens=8) for prompt in (chat, text)]
+            assert len({(completion.text, completion.prompt_tokens) for completion in asked}) == 1
+
+    async def test_without_a_template_it_stands_directly_behind_what_it_answers(self, start: Start, tiny: Path) -> None:
+        begun = continued((Message("user", "ab"),), "cab")
+        assert (await ask(await start(tiny), begun, max_tokens=5)).prompt_tokens == 5
+
+
+class TestReports:
+    async def test_a_report_is_what_so_many_tokens_are(self, start: Start) -> None:
+        engine = await start(slots=1)
+        whole = await ask(engine, **GREEDY)
+        parts = [(await ask(engine, **GREEDY, max_tokens=tokens)).text for tokens in (6, 12)]
+        engine.submit(request(PROMPT, report_every=6, **GREEDY, logprobs=True))
+        reports, (completion,) = await collect_reports(engine, 1)
+        assert (completion.text, completion.tokens) == (whole.text, whole.tokens)
+        assert [(report.text, report.tokens) for report in reports[:2]] == [(parts[0], 6), (parts[1], 12)]
+        assert completion.lowest_logprob is not None
+        assert all(report.lowest_logprob is not None for report in reports)
+
+    async def test_who_waits_for_a_slot_has_nothing_to_report(self, start: Start) -> None:
+        engine = await start(slots=1, extra_body=ENDLESS)
+        engine.submit(request(PROMPT, index=0, max_tokens=900))
+        engine.submit(request(PROMPT, index=1, report_every=1, max_tokens=3))
+        engine.cancel(id_of(0))
+        reports, _ = await collect_reports(engine, 2)
+        assert [(report.id.index, report.tokens) for report in reports] == [(1, 1), (1, 2), (1, 3)]
 
 
 class TestFaults:

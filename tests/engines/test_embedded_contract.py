@@ -7,13 +7,13 @@ from dynasor.engines.builtin import policy_gguf
 from dynasor.engines.embedded import EmbeddedEngine
 from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.engine import Engine
-from support.engine_contract import EngineContract, MakeRequest
+from support.engine_contract import MakeRequest, ReportingContract
 from support.live_engine import request
 
 PROMPT = "Ben"  # what follows begins with a space, whatever it is
 
 
-class TestEmbeddedContract(EngineContract):
+class TestEmbeddedContract(ReportingContract):
     """With a real model. It never comes to an end by itself here, so that a request runs for as long as it may."""
 
     @pytest.fixture
@@ -32,6 +32,10 @@ class TestEmbeddedContract(EngineContract):
     @pytest.fixture
     def failing(self) -> MakeRequest:
         return lambda index: request(PROMPT * 1200, index=index)
+
+    @pytest.fixture
+    def growing(self) -> MakeRequest:
+        return lambda index: request(PROMPT, index=index, max_tokens=20)
 
     async def test_close_ends_all_threads(self, make_engine: Callable[[], Engine], long_running: MakeRequest) -> None:
         before = set(threading.enumerate())

@@ -6,7 +6,7 @@ import pytest
 from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.embedded_wire import EmbeddedAnswer, encoded
 from dynasor.errors import EngineError
-from dynasor.request import Finish, Message, Prompt
+from dynasor.request import Finish, Message, Prompt, Report, continued
 from support.live_engine import request
 
 TURNS = (Message("system", "Be brief."), Message("user", "Why?"))
@@ -25,6 +25,7 @@ def encode(
         ("Why?", "chat", True, {"messages": [{"role": "user", "content": "Why?"}]}),
         (TURNS, "auto", False, {"prompt": "Be brief.\n\nWhy?"}),
         (TURNS, "completions", True, {"prompt": "Be brief.\n\nWhy?"}),
+        (continued(TURNS, " As"), "auto", False, {"prompt": "Be brief.\n\nWhy? As"}),
         (TURNS[1:], "auto", True, {"messages": [{"role": "user", "content": "Why?"}], "reasoning_format": "none"}),
     ],
 )
@@ -38,9 +39,10 @@ def test_how_a_prompt_is_put(prompt: Prompt, api: str, has_template: bool, expec
 def test_the_sampling_as_it_is_asked_for() -> None:
     _, fields = encode("q", temperature=0.5, top_p=0.9, max_tokens=7, stop=("a", "b"), seed=-1)
     asked = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 7, "stop": ["a", "b"], "seed": (1 << 32) - 1}
+    assert fields["verbose"], "else it does not tell where it stopped"
     assert asked.items() <= fields.items()
     assert {"top_k": 0, "min_p": 0.0, "stream": True}.items() <= fields.items()
-    assert not {"stop", "seed", "logprobs"} & encode("q")[1].keys()
+    assert not {"stop", "verbose", "seed", "logprobs"} & encode("q")[1].keys()
 
 
 @pytest.mark.parametrize(("prompt", "logprobs"), [("q", 1), (TURNS, True)])
@@ -70,6 +72,31 @@ def test_a_cut_answer_tells_what_there_was() -> None:
         answer.read(chunk(text, count))
     cut = answer.cancelled(request("q"))
     assert (cut.finish, cut.text, cut.tokens, cut.prompt_tokens) == (Finish.CANCELLED, "so so", 2, 7)
+
+
+@pytest.mark.parametrize(
+    ("verbose", "expected"),
+    [
+        ({"stop_type": "word", "stopping_word": "="}, "="),
+        ({"stop_type": "eos", "stopping_word": ""}, None),
+        ({"tokens": [7]}, None),
+        (None, None),
+    ],
+)
+def test_the_stop_string_that_ended_it(verbose: object, expected: str | None) -> None:
+    answer = EmbeddedAnswer()
+    answer.read(chunk("so", 1))
+    answer.read({**chunk("", 2, "stop"), "__verbose": verbose})
+    assert answer.completion(request("q", stop=("=",))).stopped_at == expected
+
+
+def test_a_report_tells_what_there_is() -> None:
+    answer = EmbeddedAnswer()
+    logprobs = {"content": [{"logprob": -0.5}]}
+    answer.read({**chunk(count=1), "choices": [{"text": "so", "logprobs": logprobs}]})
+    id = request("q").id
+    assert answer.report(id) == Report(id=id, text="so", tokens=1, lowest_logprob=-0.5)
+    assert not answer.ended
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.retrying import RetryPolicy
 from dynasor.errors import EngineError, UnknownName, UsageError
-from dynasor.request import Completion, Finish, Message, ProgramId, Prompt, RequestId
-from support.engine_contract import EngineContract, MakeRequest, collect
+from dynasor.request import Completion, Finish, Message, ProgramId, Prompt, Report, RequestId, continued
+from support.engine_contract import EngineContract, MakeRequest, ReportingContract, collect, collect_reports
 from support.faulty_app import answer_text
 from support.faulty_server import FaultyServer
 from support.live_engine import LeapingClock, Start, StoppedClock, ask, request, tokens_so_far, until
@@ -21,7 +21,7 @@ CANARY = "sk-canary-0123456789"
 BOTH_WAYS = pytest.mark.parametrize("stream", [True, False])
 
 
-class TestStreamedContract(EngineContract):
+class LiveContract(EngineContract):
     stream = True
 
     @pytest.fixture
@@ -41,7 +41,13 @@ class TestStreamedContract(EngineContract):
         return lambda index: request("[[fault: status=422 message=no]]", index=index)
 
 
-class TestWholeContract(TestStreamedContract):
+class TestStreamedContract(LiveContract, ReportingContract):
+    @pytest.fixture
+    def growing(self) -> MakeRequest:
+        return lambda index: request("[[fault: tokens=20]]", index=index)
+
+
+class TestWholeContract(LiveContract):
     stream = False
 
 
@@ -58,7 +64,28 @@ class TestAnswers:
             tokens=len(text.split()),
             prompt_tokens=7,
             mean_logprob=-0.5,
+            tail_logprob=-0.5,
+            lowest_logprob=-0.5,
         )
+
+    @BOTH_WAYS
+    @pytest.mark.parametrize("api", ["completions", "chat"])
+    async def test_the_stop_string_that_ended_it(self, start: Start, stream: bool, api: str) -> None:
+        engine, asked = start(stream=stream, api=api), "[[fault: tokens=9]]"
+        stopped = await ask(engine, asked, stop=("none", " answer", "so The"))
+        assert (stopped.text, stopped.finish, stopped.stopped_at) == ("so so so so", Finish.STOP, "so The")
+        ended = await ask(engine, asked, stop=("none",))
+        assert (ended.finish, ended.stopped_at) == (Finish.STOP, None)
+        cut = await ask(engine, asked, stop=("answer",), max_tokens=2)
+        assert (cut.finish, cut.stopped_at) == (Finish.LENGTH, None)
+
+    @BOTH_WAYS
+    async def test_what_was_begun_is_gone_on_with(self, start: Start, server: FaultyServer, stream: bool) -> None:
+        engine, asked = start(stream=stream), (Message("user", "q"),)
+        whole = (await ask(engine, asked, seed=3)).text
+        rest = await ask(engine, continued(asked, whole[:5]), seed=3)
+        assert rest.text == whole[5:]
+        assert server.log().received == [("q", 3)] * 2
 
     @BOTH_WAYS
     async def test_max_tokens_and_seed_arrive(self, start: Start, server: FaultyServer, stream: bool) -> None:
@@ -119,6 +146,12 @@ class TestAnswers:
 
 
 class TestDialects:
+    async def test_a_server_that_goes_on_by_itself_need_not_be_told(self, start: Start, server: FaultyServer) -> None:
+        engine, asked = start(), (Message("user", "[[fault: refuse=continue_final_message tokens=9]]"),)
+        for sent in (2, 3):
+            assert (await ask(engine, continued(asked, "so so so"), seed=3)).text.startswith(" so so The")
+            assert server.stats().requests == sent
+
     @pytest.mark.parametrize("field", ["stream_options", "max_tokens"])
     async def test_a_refused_field_is_dropped_once_and_for_all(
         self, start: Start, server: FaultyServer, clock: LeapingClock, field: str
@@ -136,6 +169,50 @@ class TestDialects:
             engine.submit(request(f"[[fault: refuse={('stream_options', 'max_tokens')[index % 2]}]]", index=index))
         assert {completion.finish for completion in await collect(engine, 20)} == {Finish.STOP}
         assert server.stats().requests <= 60
+
+
+class TestReports:
+    async def test_they_tell_text_tokens_and_confidence(self, start: Start) -> None:
+        engine = start()
+        engine.submit(request("[[fault: tokens=9]]", report_every=4, logprobs=True))
+        reports, (completion,) = await collect_reports(engine, 1)
+        texts = ["so so so so", "so so so so so The answer is"]
+        assert reports == [
+            Report(id=completion.id, text=text, tokens=tokens, lowest_logprob=-0.5)
+            for text, tokens in zip(texts, (4, 8), strict=True)
+        ]
+        assert completion.tokens == 9
+
+    async def test_thoughts_are_reported_as_they_stand(self, start: Start) -> None:
+        engine = start(api="chat")
+        engine.submit(request("[[fault: reasoning=3 tokens=6]]", report_every=2))
+        reports, _ = await collect_reports(engine, 1)
+        assert [report.text for report in reports[:2]] == ["<think>so so", "<think>so so The</think> answer"]
+
+    async def test_a_new_attempt_reports_from_scratch(self, start: Start) -> None:
+        engine = start()
+        engine.submit(request("[[fault: disconnect=5 times=1 tokens=6]]", report_every=2, seed=0))
+        reports, (completion,) = await collect_reports(engine, 1)
+        assert [report.tokens for report in reports][:5] == [2, 4, 2, 4, 6]
+        assert [report.text for report in reports[1:3]] == ["so so The answer", "so so"]
+        assert completion.tokens == 5 + len(completion.text.split())
+
+    async def test_what_is_not_streamed_cannot_report(self, start: Start, server: FaultyServer) -> None:
+        engine = start(stream=False)
+        engine.submit(request("q", report_every=2))
+        (failed,) = await collect(engine, 1)
+        assert (failed.finish, failed.retryable, failed.tokens) == (Finish.FAILED, False, 0)
+        assert failed.error == "a request reports while it runs only where its answer is streamed; use --stream"
+        assert server.stats().requests == 0
+
+    async def test_what_nobody_took_is_still_there_after_the_completion(self, start: Start) -> None:
+        engine = start()
+        engine.submit(request("[[fault: tokens=9]]", report_every=2))
+        async with asyncio.timeout(5):
+            while not await engine.ready():
+                pass
+        assert [report.tokens for report in engine.take_reports()] == [2, 4, 6, 8]
+        assert engine.take_reports() == []
 
 
 class TestCancel:
@@ -202,7 +279,7 @@ class TestCancel:
     async def test_close_wakes_who_waits(self, start: Start) -> None:
         engine = start()
         waiting = asyncio.create_task(asyncio.wait_for(engine.ready(), 5))
-        await until(lambda: not engine._news.is_set())
+        await until(lambda: not engine._outbox._news.is_set())
         await engine.close()
         assert await waiting == []
 

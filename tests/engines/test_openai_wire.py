@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynasor.engines.endpoint import Endpoint, Timeouts
-from dynasor.engines.openai_wire import Answer, Dialect, Refusal, encoded, model_names, refused, server_words
+from dynasor.engines.openai_request import Dialect, encoded
+from dynasor.engines.openai_wire import Answer, Refusal, model_names, refused, server_words
 from dynasor.engines.sse import LONGEST_LINE_BYTES, EventParser
 from dynasor.errors import EngineError, UsageError
-from dynasor.request import Finish, Message, ProgramId, Prompt, Request, RequestId, Sampling
+from dynasor.request import Finish, Message, ProgramId, Prompt, Request, RequestId, Sampling, continued
 
 CHAT = (Message("system", "Be brief."), Message("user", "1 + 1?"))
 DONE = b"data: [DONE]\n\n"
@@ -172,6 +173,22 @@ class TestBody:
         assert path == "/chat/completions"
         assert fields["messages"] == [{"role": "user", "content": "hello"}]
 
+    def test_a_conversation_that_ends_in_the_assistants_turn_is_to_go_on(self) -> None:
+        told = {"add_generation_prompt": False, "continue_final_message": True}
+        endpoint, begun = Endpoint("http://host"), request_for(continued(CHAT, "1 + 1 is"))
+        _, fields = sent(begun, endpoint)
+        assert fields["messages"][-1] == {"role": "assistant", "content": "1 + 1 is"}
+        assert told.items() <= fields.items()
+        assert not told.keys() & sent(begun, endpoint, Dialect(told_to_go_on=False))[1].keys()
+        for prompt in (CHAT, (), "1 + 1 is"):
+            assert not told.keys() & sent(request_for(prompt), endpoint)[1].keys()
+
+    def test_only_a_stream_can_report(self) -> None:
+        request = msgspec.structs.replace(request_for(), report_every=5)
+        assert sent(request, Endpoint("http://host"))[1] == sent(request_for(), Endpoint("http://host"))[1]
+        with pytest.raises(EngineError, match=r"only where its answer is streamed; use --stream$"):
+            sent(request, Endpoint("http://host", stream=False))
+
     def test_completions_cannot_take_a_conversation(self) -> None:
         with pytest.raises(EngineError, match="set api to 'chat' or 'auto'"):
             sent(request_for(CHAT), Endpoint("http://host", api="completions"))
@@ -198,6 +215,13 @@ class TestBody:
         renamed = Refusal(400, "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.")
         assert Dialect().adapted(options) == Dialect(usage_in_stream=False)
         assert Dialect().adapted(renamed) == Dialect(max_tokens_name="max_completion_tokens")
+        for told in (
+            "Unrecognized request argument supplied: continue_final_message",
+            "Unknown parameter: 'add_generation_prompt'.",
+            "[{'type': 'extra_forbidden', 'msg': 'Extra inputs are not permitted', 'loc': 'continue_final_message'}]",
+        ):
+            assert Dialect().adapted(Refusal(400, told)) == Dialect(told_to_go_on=False)
+            assert Dialect(told_to_go_on=False).adapted(Refusal(400, told)) is None
         assert Dialect(False, "max_completion_tokens").adapted(options) is None
         assert Dialect(False, "max_completion_tokens").adapted(renamed) is None
 
@@ -205,6 +229,7 @@ class TestBody:
         "fault",
         [
             Refusal(400, "'max_tokens' or 'max_completion_tokens' is too large: 5000."),
+            Refusal(400, "continue_final_message is set but the final message does not appear in the chat"),
             Refusal(500, "stream_options"),
             EngineError("400 stream_options", retryable=False),
         ],
@@ -236,6 +261,22 @@ class TestAnswer:
         completion = read(first + last).completion(request_for(), 0)
         assert completion.tokens == 3
         assert completion.mean_logprob == -2.0
+
+    def test_the_least_sure_group_of_tokens_and_the_last(self) -> None:
+        values = [-1.0] * 10 + [-3.0] * 64 + [-2.0] * 64
+        answer = read(chunk(text="x", logprobs={"token_logprobs": values}) + DONE)
+        completion = answer.completion(request_for(), 0)
+        assert (completion.lowest_logprob, completion.tail_logprob) == (-3.0, -2.0)
+        assert answer.report(completion.id).lowest_logprob == -3.0
+
+    @pytest.mark.parametrize("field", ["stop_reason", "matched_stop"])
+    @pytest.mark.parametrize(
+        ("told", "expected"), [("\n", "\n"), ("=", "="), (2, None), (None, None), ("end_turn", None), ({}, None)]
+    )
+    def test_the_stop_string_that_ended_it(self, field: str, told: object, expected: str | None) -> None:
+        request = request_for(stop=("=", "\n"))
+        stream = chunk(text="1") + chunk(text="", finish_reason="stop", **{field: told})
+        assert read(stream + DONE).completion(request, 0).stopped_at == expected
 
     def test_log_probabilities_of_completions_may_have_gaps(self) -> None:
         stream = chunk(text="ab", logprobs={"token_logprobs": [None, -1.0]}, finish_reason="stop")

@@ -33,8 +33,9 @@ def test_a_whole_journal_replays_to_the_same_outcome(
 ) -> None:
     allocator = InFlight if in_flight else InRounds
     landed, outcome = journal_of(session_of(allocator(policy), cap=10), votes, order)
-    requests, replayed = replay(session_of(allocator(policy), cap=10), landed, now=0.0)
-    assert requests == []
+    whole = replay(session_of(allocator(policy), cap=10), landed, now=0.0)
+    replayed = whole.outcome
+    assert whole.requests == []
     assert replayed is not None
     assert (replayed.answer, replayed.tokens, replayed.knob, replayed.cut_tokens, replayed.stopped_by) == (
         outcome.answer,
@@ -51,7 +52,8 @@ def test_a_part_of_a_journal_leaves_just_the_rest_to_be_asked(
 ) -> None:
     landed, outcome = journal_of(session_of(InRounds(policy), cap=10), votes, list(range(10)))
     session = session_of(InRounds(policy), cap=10)
-    requests, early = replay(session, landed[:kept], now=0.0)
+    part = replay(session, landed[:kept], now=0.0)
+    requests, early = part.requests, part.outcome
     asked = {request.id.index for request in requests}
     assert asked.isdisjoint({completion.id.index for completion in landed[:kept]}), "nothing is paid for twice"
     while early is None and requests:
@@ -65,13 +67,15 @@ def test_a_part_of_a_journal_leaves_just_the_rest_to_be_asked(
 
 def test_a_cut_whose_cost_was_lost_counts_nothing() -> None:
     landed = [landing(index, "a") for index in range(5)]
-    requests, outcome = replay(session_of(InFlight(StaticThreshold(0.7, 5)), cap=8), landed, now=0.0)
+    whole = replay(session_of(InFlight(StaticThreshold(0.7, 5)), cap=8), landed, now=0.0)
+    requests, outcome = whole.requests, whole.outcome
     assert requests == []
     assert outcome is not None
     assert (outcome.cut_count, outcome.cut_tokens, outcome.tokens) == (3, 0, 50)
 
 
 def test_strangers_in_a_journal_are_passed_over() -> None:
-    requests, outcome = replay(session_of(cap=2), [landing(9, "a"), cut(0), landing(0, "b"), landing(0, "b")], now=0.0)
+    whole = replay(session_of(cap=2), [landing(9, "a"), cut(0), landing(0, "b"), landing(0, "b")], now=0.0)
+    requests, outcome = whole.requests, whole.outcome
     assert outcome is None
     assert [request.id.index for request in requests] == [1]

@@ -8,7 +8,8 @@ from dynasor.allocation.decided import Decided
 from dynasor.allocation.progress import Policy
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.errors import ProgramError
-from dynasor.programs.program import Execution, Program
+from dynasor.programs.program import Program
+from dynasor.programs.steps import Execution
 from dynasor.request import Completion, Finish
 from support.programs import cut, indices, landing, outcome_of, play, session_of
 
@@ -170,7 +171,7 @@ class Boundless(Program):
         (Boundless, "Boundless.update_certaindex set nan; certaindex is a number in"),
         (Greedy, "Greedy.execute turned its knob by 21 where 20 was granted"),
         (Idle, "Idle.execute yielded a gang without requests"),
-        (Babbler, "Babbler.execute yielded 'five branches, please', not a claim or a gang"),
+        (Babbler, "Babbler.execute yielded 'five branches, please', which is no step of a program"),
     ],
 )
 def test_a_program_that_breaks_the_rules_is_told_which(program: type[Program], message: str) -> None:

@@ -1,16 +1,20 @@
 """What every engine must do: the contract in `dynasor.engines.engine`, as tests.
 
 Subclass `EngineContract` in the engine's own test module, under a name that starts with Test, and override its
-fixtures. The requests that `answering`, `long_running` and `failing` make differ by their index and may be mixed.
+fixtures; for an engine that reports, `ReportingContract`. The requests that `answering`, `long_running`, `failing` and
+`growing` make differ by their index and may be mixed.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
-from dynasor.engines.engine import Engine
-from dynasor.request import Completion, Finish, ProgramId, Request, RequestId
+from dynasor.engines.engine import Engine, Reporting
+from dynasor.request import Completion, Finish, ProgramId, Report, Request, RequestId
 
 MakeRequest = Callable[[int], Request]
 LIMIT_S = 5.0
@@ -25,6 +29,20 @@ async def collect(engine: Engine, count: int) -> list[Completion]:
             assert ended, "ready() may not come back with nothing while requests are running"
             completions += ended
     return sorted(completions, key=lambda completion: completion.id.index)
+
+
+async def collect_reports(engine: Engine, count: int) -> tuple[list[Report], list[Completion]]:
+    """The same for an engine that reports, and all reports, as they came; none may come after its completion."""
+    reports: list[Report] = []
+    completions: list[Completion] = []
+    async with asyncio.timeout(LIMIT_S):
+        while len(completions) < count:
+            ended, told = await engine.ready(), cast(Reporting, engine).take_reports()
+            assert ended or told, "ready() may not come back with nothing while requests are running"
+            assert not {report.id for report in told} & {completion.id for completion in completions}
+            completions += ended
+            reports += told
+    return reports, sorted(completions, key=lambda completion: completion.id.index)
 
 
 class EngineContract:
@@ -121,13 +139,57 @@ class EngineContract:
     ) -> None:
         tasks_before = asyncio.all_tasks()
         engine = make_engine()
-        await engine.check()
-        for index in range(10):
-            engine.submit(long_running(300 + index))
-        engine.submit(answering(0))
-        await collect(engine, 1)
-        await asyncio.wait_for(engine.close(), LIMIT_S)
+        try:
+            await engine.check()
+            for index in range(10):
+                engine.submit(long_running(300 + index))
+            engine.submit(answering(0))
+            await collect(engine, 1)
+        finally:  # also for a test that fails: what is left open would fail another
+            await asyncio.wait_for(engine.close(), LIMIT_S)
         assert asyncio.all_tasks() == tasks_before
 
     async def test_an_idle_engine_closes(self, make_engine: Callable[[], Engine]) -> None:
         await asyncio.wait_for(make_engine().close(), LIMIT_S)
+
+
+class ReportingContract(EngineContract):
+    @pytest.fixture
+    def growing(self) -> MakeRequest:
+        """Make a request (of index 500 to 509) whose answer is soon there and has seven tokens or more."""
+        raise NotImplementedError
+
+    async def test_reports_tell_how_an_answer_grows(self, engine: Engine, growing: MakeRequest) -> None:
+        distances = {500: 1, 501: 2, 502: 5}
+        for index, every in distances.items():
+            engine.submit(replace(growing(index), report_every=every))
+        reports, ended = await collect_reports(engine, len(distances))
+        assert [completion.finish.is_whole for completion in ended] == [True, True, True]
+        for whole, every in zip(ended, distances.values(), strict=True):
+            told = [report for report in reports if report.id == whole.id]
+            assert told
+            assert all(first.tokens // every < second.tokens // every for first, second in pairwise(told))
+            assert every <= told[0].tokens <= told[-1].tokens <= (whole.tokens or 0)
+            texts = [*(report.text for report in told), whole.text]
+            assert all(second.startswith(first) for first, second in pairwise(texts))
+            assert len(told) == 1 or len(texts[0]) < len(texts[-2])
+
+    async def test_nobody_reports_unasked(self, engine: Engine, growing: MakeRequest) -> None:
+        engine.submit(growing(500))
+        assert (await collect_reports(engine, 1))[0] == []
+
+    async def test_a_request_reports_until_it_is_cut(
+        self, engine: Engine, answering: MakeRequest, long_running: MakeRequest
+    ) -> None:
+        long = replace(long_running(300), report_every=2)
+        engine.submit(long)
+        async with asyncio.timeout(LIMIT_S):
+            assert list(await engine.ready()) == []
+        first = cast(Reporting, engine).take_reports()[0]
+        assert (first.id, first.tokens >= 2) == (long.id, True)
+        engine.cancel(long.id)
+        _, (cut,) = await collect_reports(engine, 1)
+        assert (cut.id, cut.finish, cut.text.startswith(first.text)) == (long.id, Finish.CANCELLED, True)
+        assert (cut.tokens or 0) >= first.tokens
+        engine.submit(answering(0))
+        assert (await collect_reports(engine, 1))[0] == []

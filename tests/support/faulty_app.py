@@ -1,8 +1,9 @@
 """What `faulty_server` serves: a model that answers deterministically, and a server that misbehaves when told to.
 
 What it answers is `answer_text`, a function of the prompt and the seed (without a seed: of the number of such requests
-before it). A directive in the prompt or in the model's name makes it misbehave, such as
-`[[fault: status=503 times=2]]`; see `DIRECTIVES`.
+before it), up to the first stop string. To a conversation that ends in what the assistant has said so far it answers
+the rest, where it is told to go on or refuses to be told; else the whole. A directive in the prompt or in the model's
+name makes it misbehave, such as `[[fault: status=503 times=2]]`; see `DIRECTIVES`.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ DIRECTIVES = """
 times=N        only the first N requests of one (prompt, seed) are hit; else all are
 status=N       answer with this status; with retry_after=S, retry_after_ms=N, should_retry=false, message=a_b, echo=1
                (the message repeats the Authorization header)
-refuse=FIELD   answer 400 to a body that holds stream_options or max_tokens, in the words of hosted servers
+refuse=FIELD   answer 400 to a body that holds stream_options, max_tokens or continue_final_message, in the words of
+               hosted servers
 hangup=1       close the connection before the headers
 garbage=1      answer 200 with a page of HTML
 tokens=N       an answer of so many tokens
@@ -41,7 +43,8 @@ _BREAKS = ("truncate", "disconnect", "bad_json", "error_event", "hang")
 _LOGPROB = -0.5
 
 Key = tuple[str, int | None]
-"""Prompt and seed of a request. The prompt of a conversation is its contents, joined by newlines."""
+"""Prompt and seed of a request. The prompt of a conversation is its contents, joined by newlines, without a turn that
+the server goes on with."""
 
 
 def answer_text(prompt: str, draw: int | None, padding: int | None = None) -> str:
@@ -92,6 +95,19 @@ class _Asked(msgspec.Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | int | None = None
+    stop: list[str] = []
+    continue_final_message: bool = False
+
+    @property
+    def begun(self) -> str:
+        """What the assistant has said so far."""
+        return self.messages[-1]["content"] if self.messages and self.messages[-1]["role"] == "assistant" else ""
+
+    @property
+    def question(self) -> str:
+        """The prompt of its key."""
+        turns = self.messages[:-1] if self.begun else self.messages
+        return self.prompt or "\n".join(message["content"] for message in turns)
 
 
 class _Reply:
@@ -99,7 +115,8 @@ class _Reply:
 
     def __init__(self, http: web.Request, asked: _Asked, fault: dict[str, str], text: str, delay_s: float) -> None:
         limit = asked.max_tokens or asked.max_completion_tokens or 1 << 30
-        words = re.findall(r"\s*\S+", text)
+        self.stopped_at = min((stop for stop in asked.stop if stop in text), key=text.index, default=None)
+        words = re.findall(r"\s*\S+", text.partition(self.stopped_at)[0] if self.stopped_at else text)
         self.http, self.asked, self.fault, self.delay_s = http, asked, fault, delay_s
         self.chat = http.path.endswith("/chat/completions")
         self.tokens, self.finish = words[:limit], "length" if len(words) > limit else "stop"
@@ -119,6 +136,8 @@ class _Reply:
             return self.refusal(
                 400, "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
             )
+        if fault.get("refuse") == "continue_final_message" and asked.continue_final_message:
+            return self.refusal(400, "Unrecognized request argument supplied: continue_final_message")
         if "garbage" in fault:
             return web.Response(text="<html>data without end</html>", content_type="text/html")
         return await (self.stream() if asked.stream else self.whole())
@@ -146,7 +165,7 @@ class _Reply:
                 return response
             await self.pause(index)
             await response.write(_event({"choices": [self.choice(index, [token], "delta")]}))
-        await response.write(_event({"choices": [self.choice(0, [], "delta") | {"finish_reason": self.finish}]}))
+        await response.write(_event({"choices": [self.choice(0, [], "delta") | self.ending()]}))
         if self.asked.stream_options.get("include_usage") and self.fault.get("usage") != "0":
             await response.write(_event({"choices": [], "usage": self.usage()}))
         await response.write(b"data: [DONE]\n\n")
@@ -171,7 +190,7 @@ class _Reply:
             await self.pause(index)
         if self.break_kind == "hang":
             await asyncio.Event().wait()
-        choice = self.choice(0, self.tokens, "message") | {"finish_reason": self.finish}
+        choice = self.choice(0, self.tokens, "message") | self.ending()
         usage = {} if self.fault.get("usage") == "0" else {"usage": self.usage()}
         body = msgspec.json.encode({"choices": [choice]} | usage)
         if self.break_kind == "error_event":
@@ -206,6 +225,10 @@ class _Reply:
             by_token = [{"token": token, "logprob": _LOGPROB} for token in tokens]
             fields["logprobs"] = {"content": by_token} if self.chat else {"token_logprobs": [_LOGPROB] * len(tokens)}
         return fields
+
+    def ending(self) -> dict[str, object]:
+        stopped_at = self.stopped_at if self.finish == "stop" else None
+        return {"finish_reason": self.finish, "stop_reason": stopped_at}
 
     def usage(self) -> dict[str, int]:
         return {"prompt_tokens": 7, "completion_tokens": len(self.tokens)}
@@ -246,7 +269,7 @@ class FaultyApp:
 
     async def complete(self, http: web.Request) -> web.StreamResponse:
         asked = msgspec.json.decode(await http.read(), type=_Asked)
-        prompt = asked.prompt or "\n".join(message["content"] for message in asked.messages)
+        prompt = asked.question
         key, ledger = (prompt, asked.seed), self.ledger
         earlier = ledger.counts[key]
         ledger.counts[key] += 1
@@ -257,6 +280,8 @@ class FaultyApp:
             fault = {}
         draw = earlier if asked.seed is None else asked.seed
         text = answer_text(prompt, draw, int(fault["tokens"]) - 4 if "tokens" in fault else None)
+        if asked.continue_final_message or fault.get("refuse") == "continue_final_message":
+            text = text.removeprefix(asked.begun)
         return await self.track(_Reply(http, asked, fault, text, self.token_delay_s), key)
 
     async def track(self, reply: _Reply, key: Key) -> web.StreamResponse:

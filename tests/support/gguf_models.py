@@ -48,17 +48,18 @@ LLAMA: Mapping[str, Value] = {
 class LastTokenModel:
     """A Llama with a layer that adds nothing: its state at a token is that token's embedding, normalised.
 
-    Its tokens are the letters of `letters`, so that a text has as many tokens as characters.
+    Its tokens are the letters of `letters`, so that a text has as many tokens as characters, and `end`.
     """
 
     letters = "abcdefgh"
+    end = "<end>"
 
     def __init__(self) -> None:
         rng = Random(0)
         self._embeddings = [[rng.uniform(-1, 1) for _ in range(WIDTH)] for _ in range(len(self.letters) + 1)]
 
     def state(self, text: str) -> list[float]:
-        row = self._embeddings[self.letters.index(text[-1])]
+        row = self._embeddings[-1 if text.endswith(self.end) else self.letters.index(text[-1])]
         size = sqrt(sum(number * number for number in row) / WIDTH + EPSILON)
         return [number / size for number in row]
 
@@ -76,7 +77,7 @@ class LastTokenModel:
             "llama.rope.dimension_count": WIDTH,
             "tokenizer.ggml.model": "gpt2",
             "tokenizer.ggml.pre": "qwen2",
-            "tokenizer.ggml.tokens": [*self.letters, "<end>"],
+            "tokenizer.ggml.tokens": [*self.letters, self.end],
             "tokenizer.ggml.token_type": [1] * len(self.letters) + [3],
             "tokenizer.ggml.merges": ["a b"],
             "tokenizer.ggml.eos_token_id": size - 1,

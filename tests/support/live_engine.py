@@ -34,8 +34,11 @@ class StoppedClock(LeapingClock):
         await asyncio.Event().wait()
 
 
-def request(prompt: Prompt, *, index: int = 0, seed: int | None = None, **sampling: Any) -> Request:
-    return Request(RequestId(ProgramId("p"), index), prompt, Sampling(**sampling), seed)
+def request(
+    prompt: Prompt, *, index: int = 0, seed: int | None = None, report_every: int | None = None, **sampling: Any
+) -> Request:
+    id = RequestId(ProgramId("p"), index)
+    return Request(id, prompt, Sampling(**sampling), seed, report_every=report_every)
 
 
 async def ask(engine: OpenAIEngine, prompt: Prompt, **settings: Any) -> Completion:

@@ -8,13 +8,13 @@ from dynasor.bench.vllm_server import VLLMServer
 from dynasor.engines.endpoint import Api, Endpoint
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
-from support.engine_contract import EngineContract, MakeRequest
+from support.engine_contract import EngineContract, MakeRequest, ReportingContract
 from support.live_engine import request
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
 
-class TestCompletionsContract(EngineContract):
+class LiveContract(EngineContract):
     """The model may not end an answer itself: what ends soon ends by a stop string, what runs long by nothing."""
 
     api: Api = "completions"
@@ -33,6 +33,7 @@ class TestCompletionsContract(EngineContract):
             index=index,
             temperature=0.0,
             stop=(" ", "\n"),
+            max_tokens=16,  # it takes two
         )
 
     @pytest.fixture
@@ -44,9 +45,15 @@ class TestCompletionsContract(EngineContract):
         return lambda index: request("How many?", index=index, max_tokens=50_000)
 
 
+class TestCompletionsContract(LiveContract, ReportingContract):
+    @pytest.fixture
+    def growing(self) -> MakeRequest:
+        return lambda index: request("How many?", index=index, max_tokens=20)
+
+
 class TestChatContract(TestCompletionsContract):
     api = "chat"
 
 
-class TestWholeContract(TestCompletionsContract):
+class TestWholeContract(LiveContract):
     stream = False

@@ -6,7 +6,8 @@ request at llama.cpp is a thread that waits for it; to cut one is to answer its 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,12 +17,14 @@ from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.embedded_server import LlamaServer, Loading
 from dynasor.engines.embedded_threads import Threads
 from dynasor.engines.embedded_wire import EmbeddedAnswer, encoded
+from dynasor.engines.outbox import Outbox
+from dynasor.engines.reporting import Milestones
 from dynasor.errors import EngineError, UsageError
-from dynasor.request import Completion, Finish, Request, RequestId
+from dynasor.request import Completion, Finish, Report, Request, RequestId
 
 
 class EmbeddedEngine:
-    """Answers requests in this process. Implements `dynasor.engines.engine.Engine`; it is used within one event loop.
+    """Answers requests in this process, within one event loop. Implements `dynasor.engines.engine.Reporting`.
 
     The same seed gives the same text where a request runs alone; beside others the sums of floating-point numbers are
     taken in another order, and a text may take another turn.
@@ -33,8 +36,7 @@ class EmbeddedEngine:
         self._loaded: _Loaded | None = None
         self._waiting: dict[RequestId, _Call] = {}
         self._running: dict[RequestId, _Call] = {}
-        self._ended: list[Completion] = []
-        self._news = asyncio.Event()
+        self._outbox = Outbox()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -69,7 +71,7 @@ class EmbeddedEngine:
         call = _Call(request)
         if self._closed or self._loaded is None:
             told = "the engine is closed" if self._closed else "no model is loaded; await check() first"
-            self._report(call.failed(EngineError(told, retryable=self._closed)))
+            self._outbox.put(call.failed(EngineError(told, retryable=self._closed)))
             return
         self._waiting[request.id] = call
         self._fill(self._loaded)
@@ -77,17 +79,17 @@ class EmbeddedEngine:
     def cancel(self, id: RequestId) -> None:
         """Cut a request: at once where it waits, else at its next token. Its completion holds what there was then."""
         if (call := self._waiting.pop(id, None)) is not None:
-            self._report(call.answer.cancelled(call.request))
+            self._outbox.put(call.answer.cancelled(call.request))
         elif (call := self._running.get(id)) is not None:
             call.cancelled = True
 
     async def ready(self) -> Sequence[Completion]:
-        """Wait until at least one request has ended; after `close`, give what is left without waiting."""
-        while not self._ended and not self._closed:
-            self._news.clear()
-            await self._news.wait()
-        ended, self._ended = self._ended, []
-        return ended
+        """Wait until a request has ended or reported; after `close`, give what is left without waiting."""
+        return await self._outbox.ready()
+
+    def take_reports(self) -> list[Report]:
+        """Give the reports that were not yet taken."""
+        return self._outbox.take_reports()
 
     async def close(self) -> None:
         """Cut what runs (`ready` still gives those completions), end the threads, and let go of the model."""
@@ -101,14 +103,15 @@ class EmbeddedEngine:
         if loaded is not None:
             await loaded.threads.start(loaded.server.free)
             loaded.threads.close()
-        self._news.set()
+        self._outbox.close()
 
     def _fill(self, loaded: "_Loaded") -> None:
         """Give free slots to those who wait: the one place that says who is next."""
+        tell = partial(_tell, asyncio.get_running_loop(), self._outbox)
         while self._waiting and len(self._running) < self._model.slot_count:
             id = next(iter(self._waiting))
             call = self._running[id] = self._waiting.pop(id)
-            call.future = loaded.threads.start(partial(_ask, loaded, self._model, call))
+            call.future = loaded.threads.start(partial(_ask, loaded, self._model, call, tell))
             call.future.add_done_callback(partial(self._settle, loaded, call))
 
     def _settle(self, loaded: "_Loaded", call: "_Call", future: "asyncio.Future[None]") -> None:
@@ -116,19 +119,15 @@ class EmbeddedEngine:
         del self._running[call.request.id]
         fault = future.exception()
         if call.cancelled:
-            self._report(call.answer.cancelled(call.request))
+            self._outbox.put(call.answer.cancelled(call.request))
         elif fault is None:
-            self._report(call.completion())
+            self._outbox.put(call.completion())
         elif isinstance(fault, EngineError):
-            self._report(call.failed(fault))
+            self._outbox.put(call.failed(fault))
         else:
             told = f"fault in the engine itself: {type(fault).__name__}: {fault}"
-            self._report(call.failed(EngineError(told, retryable=False)))
+            self._outbox.put(call.failed(EngineError(told, retryable=False)))
         self._fill(loaded)
-
-    def _report(self, completion: Completion) -> None:
-        self._ended.append(completion)
-        self._news.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +166,25 @@ class _Call:
         )
 
 
-def _ask(loaded: _Loaded, model: EmbeddedModel, call: _Call) -> None:
+def _ask(loaded: _Loaded, model: EmbeddedModel, call: _Call, tell: Callable[[Report], None]) -> None:
     """Wait for an answer, in a thread."""
-    stopping = loaded.threads.stopping
+    stopping, milestones = loaded.threads.stopping, Milestones(call.request.report_every)
 
     def take(chunk: object) -> bool:
         call.answer.read(chunk)
+        if milestones.passed(call.answer.tokens) and not call.answer.ended:
+            tell(call.answer.report(call.request.id))
         return call.cancelled or call.answer.fault is not None or stopping.is_set()
 
     if not call.cancelled:
         chat, fields = encoded(call.request, model, has_template=loaded.file.has_chat_template)
         loaded.server.ask(fields, take, chat=chat)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, outbox: Outbox, report: Report) -> None:
+    """Hand over a report, from a thread."""
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(outbox.report, report)
 
 
 def _loading(model: EmbeddedModel, file: GgufFile) -> Loading:

@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from dynasor.engines.embedded_model import EmbeddedModel
+from dynasor.engines.logprobs import LogprobMeans
 from dynasor.engines.openai_wire import one_line
 from dynasor.errors import EngineError
-from dynasor.request import Completion, Finish, Message, Request
+from dynasor.request import Completion, Finish, Message, Report, Request, RequestId
 
 # What llama.cpp would do unasked: it narrows the choice of tokens, and cuts it down before it looks at the temperature.
 _AS_SAMPLED: Final = {"samplers": ["temperature", "top_p"], "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}
@@ -35,7 +36,7 @@ def encoded(request: Request, model: EmbeddedModel, *, has_template: bool) -> tu
     fields: dict[str, Any] = {**_AS_SAMPLED, **_STREAMED, **_prompt_fields(prompt, chat=chat)}
     fields |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
     if sampling.stop:
-        fields["stop"] = list(sampling.stop)
+        fields |= {"stop": list(sampling.stop), "verbose": True}  # else it does not tell which of them it was
     if sampling.logprobs:
         fields |= {"logprobs": True, "top_logprobs": 1} if chat else {"logprobs": 1}
     if request.seed is not None:
@@ -47,8 +48,15 @@ def _prompt_fields(prompt: str | tuple[Message, ...], *, chat: bool) -> dict[str
     if isinstance(prompt, str):
         return {"prompt": prompt}
     if not chat:
-        return {"prompt": "\n\n".join(message.content for message in prompt)}
+        return {"prompt": _joined(prompt)}
     return {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt], "reasoning_format": "none"}
+
+
+def _joined(turns: tuple[Message, ...]) -> str:
+    """A conversation as text; the assistant's last turn, where it goes on, stands directly behind what it answers."""
+    goes_on = any(turn.role == "assistant" for turn in turns[-1:])
+    said = turns[:-1] if goes_on else turns
+    return "\n\n".join(turn.content for turn in said) + (turns[-1].content if goes_on else "")
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -76,6 +84,11 @@ class _Timings(msgspec.Struct, gc=False):
     predicted_n: int = 0
 
 
+class _Verbose(msgspec.Struct, gc=False):
+    stop_type: str = ""
+    stopping_word: str = ""
+
+
 class _Error(msgspec.Struct, gc=False):
     message: str = "no reason given"
     code: int = 500
@@ -88,6 +101,7 @@ class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     timings: _Timings | None = None
     error: _Error | None = None
+    verbose: _Verbose | None = msgspec.field(name="__verbose", default=None)
 
 
 class EmbeddedAnswer:
@@ -100,10 +114,15 @@ class EmbeddedAnswer:
     def __init__(self) -> None:
         self.fault: EngineError | None = None
         self._parts: list[str] = []
-        self._logprob_sum = 0.0
-        self._logprob_count = 0
+        self._logprobs = LogprobMeans()
         self._timings = _Timings()
         self._finish_reason: str | None = None
+        self._stopped_at: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last token has come."""
+        return self._finish_reason is not None
 
     @property
     def tokens(self) -> int:
@@ -126,8 +145,14 @@ class EmbeddedAnswer:
             self.fault = _told(chunk.error)
         if chunk.timings is not None:
             self._timings = chunk.timings
+        if chunk.verbose is not None and chunk.verbose.stop_type == "word":
+            self._stopped_at = chunk.verbose.stopping_word
         for choice in chunk.choices or ():
             self._take(choice)
+
+    def report(self, id: RequestId) -> Report:
+        """What there is of it, while it grows."""
+        return Report(id=id, text="".join(self._parts), tokens=self.tokens, lowest_logprob=self._logprobs.lowest)
 
     def cancelled(self, request: Request) -> Completion:
         """What there is of it."""
@@ -163,7 +188,10 @@ class EmbeddedAnswer:
             finish=finish,
             tokens=self.tokens,
             prompt_tokens=self.prompt_tokens,
-            mean_logprob=self._logprob_sum / self._logprob_count if self._logprob_count else None,
+            mean_logprob=self._logprobs.mean,
+            tail_logprob=self._logprobs.tail,
+            lowest_logprob=self._logprobs.lowest,
+            stopped_at=self._stopped_at,
         )
 
     def _take(self, choice: _Choice) -> None:
@@ -174,8 +202,7 @@ class EmbeddedAnswer:
             self._finish_reason = choice.finish_reason
         for token in (choice.logprobs.content if choice.logprobs is not None else None) or ():
             if token.logprob is not None:
-                self._logprob_sum += token.logprob
-                self._logprob_count += 1
+                self._logprobs.add(token.logprob)
 
 
 def _told(error: _Error) -> EngineError:

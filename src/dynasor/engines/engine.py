@@ -4,9 +4,9 @@ An engine knows requests and completions. It knows nothing of programs, certaind
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from dynasor.request import Completion, Request, RequestId
+from dynasor.request import Completion, Report, Request, RequestId
 
 
 class Engine(Protocol):
@@ -34,9 +34,33 @@ class Engine(Protocol):
         ...
 
     async def ready(self) -> Sequence[Completion]:
-        """Wait until at least one request has ended; return all that have ended and were not yet returned."""
+        """Wait until at least one request has ended; return all that have ended and were not yet returned.
+
+        An engine that reports comes back for reports too, and then perhaps with an empty sequence.
+        """
         ...
 
     async def close(self) -> None:
         """Abort whatever runs and let go of all connections."""
+        ...
+
+
+@runtime_checkable
+class Reporting(Engine, Protocol):
+    """An engine that tells of requests while they run, where they ask for it by `report_every` = k.
+
+    The contract, which `ReportingContract` checks beside that of all engines:
+
+    - a report is made each time k more tokens have been generated, first at k; where tokens come several at once, one
+      report may stand for all the multiples of k that they passed; the last tokens of a request come with its
+      completion, and need no report;
+    - reports of a request are in order, their tokens grow, each one's text begins with that of the one before, and all
+      are there to be taken before `ready` returns its completion. So a host takes reports first, then completions;
+    - an attempt at a request that breaks off and is made again starts from scratch, and so do its reports: their text
+      is another, and their tokens count from zero, without what the broken attempt had spent;
+    - a request that cannot be reported of fails.
+    """
+
+    def take_reports(self) -> list[Report]:
+        """Return all reports that were made and not yet taken. While there are any, `ready` may come back at once."""
         ...

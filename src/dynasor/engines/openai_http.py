@@ -1,32 +1,37 @@
 """The live engine: any server that speaks the OpenAI HTTP API (vLLM, SGLang, TensorRT-LLM, llama.cpp, hosted ones).
 
 A request is a task here, and at most one connection at the server at any time; to cancel a request is to close its
-connection. `openai_server` moves the bytes, `openai_wire` knows what they mean, `retrying` what is tried again.
+connection. `openai_server` moves the bytes, `openai_request` and `openai_wire` know what they mean, `retrying` what is
+tried again.
 """
 
 import asyncio
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from dynasor.clock import Clock, WallClock
 from dynasor.engines.endpoint import Endpoint
+from dynasor.engines.openai_request import Dialect, encoded
 from dynasor.engines.openai_server import OpenAIServer
-from dynasor.engines.openai_wire import Answer, Dialect, encoded
+from dynasor.engines.openai_wire import Answer
+from dynasor.engines.outbox import Outbox
+from dynasor.engines.reporting import Milestones
 from dynasor.engines.retrying import RetryBudget, wait_s
 from dynasor.errors import EngineError, UnknownName, UsageError
-from dynasor.request import Completion, Finish, Request, RequestId
+from dynasor.request import Completion, Finish, Report, Request, RequestId
 
 
 class OpenAIEngine:
-    """Answers requests by HTTP. Implements `dynasor.engines.engine.Engine`; it is used within one event loop.
+    """Answers requests by HTTP. Implements `dynasor.engines.engine.Reporting`; it is used within one event loop.
 
     A request that fails on its way (connection, timeout, overload, a stream cut off) is sent again from scratch, within
     the limits of `Endpoint.retries`. Tokens that broken attempts had streamed count as spent: they are added to the
-    `tokens` of the completion. Attempts that were not streamed have no known count, and add nothing.
+    `tokens` of the completion. Attempts that were not streamed have no known count, and add nothing. Reports are of one
+    attempt: those of the next begin again at no text and zero tokens. Only what is streamed is reported of.
     """
 
     def __init__(
@@ -57,8 +62,7 @@ class OpenAIEngine:
         self._dialect = Dialect()
         self._slots = asyncio.Semaphore(endpoint.max_connections)
         self._calls: dict[RequestId, _Call] = {}
-        self._ended: list[Completion] = []
-        self._news = asyncio.Event()
+        self._outbox = Outbox()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -96,7 +100,7 @@ class OpenAIEngine:
             raise UsageError(f"request {request.id.index} of program '{request.id.program}' is running already")
         call = _Call(request)
         if self._closed:
-            self._report(self._failed(call, EngineError("the engine is closed", retryable=True)))
+            self._outbox.put(self._failed(call, EngineError("the engine is closed", retryable=True)))
             return
         call.task = asyncio.get_running_loop().create_task(self._complete(call))
         call.task.add_done_callback(lambda task: self._settle(call, task))
@@ -111,12 +115,12 @@ class OpenAIEngine:
             call.task.cancel()
 
     async def ready(self) -> Sequence[Completion]:
-        """Wait until at least one request has ended; after `close`, give what is left without waiting."""
-        while not self._ended and not self._closed:
-            self._news.clear()
-            await self._news.wait()
-        ended, self._ended = self._ended, []
-        return ended
+        """Wait until a request has ended or reported; after `close`, give what is left without waiting."""
+        return await self._outbox.ready()
+
+    def take_reports(self) -> list[Report]:
+        """Give the reports that were not yet taken."""
+        return self._outbox.take_reports()
 
     async def close(self) -> None:
         """Cancel what runs (`ready` still gives those completions) and close all connections."""
@@ -127,22 +131,18 @@ class OpenAIEngine:
         if tasks:
             await asyncio.wait(tasks)
         await self._server.close()
-        self._news.set()
+        self._outbox.close()
 
     def _settle(self, call: "_Call", task: asyncio.Task[Completion]) -> None:
         """The one way out for every request, also for one that was cancelled before its task took a single step."""
         del self._calls[call.request.id]
         if task.cancelled():
-            self._report(call.cancelled())
+            self._outbox.put(call.cancelled())
         elif (bug := task.exception()) is not None:
             fault = EngineError(f"fault in the engine itself: {type(bug).__name__}: {bug}", retryable=False)
-            self._report(self._failed(call, fault))
+            self._outbox.put(self._failed(call, fault))
         else:
-            self._report(task.result())
-
-    def _report(self, completion: Completion) -> None:
-        self._ended.append(completion)
-        self._news.set()
+            self._outbox.put(task.result())
 
     async def _complete(self, call: "_Call") -> Completion:
         while True:
@@ -164,12 +164,17 @@ class OpenAIEngine:
             call.dialect = self._dialect
             try:
                 path, body = encoded(call.request, self._endpoint, self._model, call.dialect)
-                call.answer = Answer(streamed=self._endpoint.stream)
+                call.answer = self._new_answer(call.request)
                 await self._server.ask(path, body, call.answer)
             except EngineError as fault:
                 call.write_off()
                 return fault
         return call.answer
+
+    def _new_answer(self, request: Request) -> Answer:
+        if request.report_every is None:
+            return Answer(streamed=self._endpoint.stream)
+        return _ReportedAnswer(request.id, Milestones(request.report_every), self._outbox.report)
 
     def _adapt(self, spoken: Dialect, fault: EngineError) -> bool:
         """Whether to ask again in another dialect. Many requests may learn the same of one server at once."""
@@ -187,6 +192,19 @@ class OpenAIEngine:
             error=self._server.redacted(str(fault)) + tried,
             retryable=fault.retryable,
         )
+
+
+class _ReportedAnswer(Answer):
+    """A streamed answer that tells of itself as it grows."""
+
+    def __init__(self, id: RequestId, milestones: Milestones, tell: Callable[[Report], None]) -> None:
+        super().__init__(streamed=True)
+        self._id, self._milestones, self._tell = id, milestones, tell
+
+    def read(self, payload: bytes) -> None:
+        super().read(payload)
+        if not self.ended and self._milestones.passed(self.tokens or 0):
+            self._tell(self.report(self._id))
 
 
 @dataclass(slots=True)

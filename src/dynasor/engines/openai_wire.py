@@ -1,22 +1,20 @@
-"""The OpenAI HTTP API as values: a request becomes a JSON body, bytes become a completion or a fault.
+"""What servers of the OpenAI HTTP API say, as values: bytes become a completion, a report or a fault.
 
-It knows no sockets, no time and no secrets. One struct reads whole answers and streamed chunks alike: an answer that
-is not streamed is a stream of one chunk.
+It knows no sockets, no time and no secrets; what is sent is the matter of `openai_request`. One struct reads whole
+answers and streamed chunks alike: an answer that is not streamed is a stream of one chunk.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
-from dynasor.engines.endpoint import Endpoint
+from dynasor.engines.logprobs import LogprobMeans
 from dynasor.engines.retrying import MENDED_BY_HAND, NOT_IN_THIS_RUN_S, RETRYABLE_STATUSES
 from dynasor.errors import EngineError
-from dynasor.request import Completion, Finish, Message, Request
+from dynasor.request import Completion, Finish, Report, Request, RequestId
 
 _FINISH: Final = {"length": Finish.LENGTH, "max_tokens": Finish.LENGTH, "model_length": Finish.LENGTH}
-_RENAMING: Final = ("unsupported", "not supported", "instead")
 _ABORTED: Final = ("abort", "error")  # vLLM and SGLang: someone else ended it at the server
 
 
@@ -32,65 +30,6 @@ class Refusal(EngineError):
         )
         self.status = status
         self.told = told
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What a server is believed to understand; it starts hopeful, and gives way to refusals."""
-
-    usage_in_stream: bool = True
-    max_tokens_name: str = "max_tokens"
-
-    def adapted(self, fault: EngineError) -> "Dialect | None":
-        """Give the dialect that this refusal asks for; None where it asks for none other."""
-        if not isinstance(fault, Refusal) or fault.status != 400:
-            return None
-        told = fault.told.lower()
-        if self.usage_in_stream and "stream_options" in told:
-            return replace(self, usage_in_stream=False)
-        # "max_completion_tokens is too large" names it too, and must stay an error.
-        renamed = "max_completion_tokens" in told and any(word in told for word in _RENAMING)
-        if renamed and self.max_tokens_name == "max_tokens":
-            return replace(self, max_tokens_name="max_completion_tokens")
-        return None
-
-
-def encoded(request: Request, endpoint: Endpoint, model: str | None, dialect: Dialect) -> tuple[str, bytes]:
-    """Give the path below the endpoint's url, and the JSON body.
-
-    Raises:
-        EngineError: a conversation for an endpoint that takes text only.
-    """
-    chat = endpoint.api == "chat" or (endpoint.api == "auto" and not isinstance(request.prompt, str))
-    fields = _chat_fields(request, dialect) if chat else _completions_fields(request)
-    fields |= {"temperature": request.sampling.temperature, "top_p": request.sampling.top_p, "stream": endpoint.stream}
-    if model is not None:
-        fields["model"] = model
-    if request.sampling.stop:
-        fields["stop"] = request.sampling.stop
-    if request.seed is not None:
-        fields["seed"] = request.seed
-    if endpoint.stream and dialect.usage_in_stream:
-        fields["stream_options"] = {"include_usage": True}
-    return "/chat/completions" if chat else "/completions", msgspec.json.encode({**fields, **endpoint.extra_body})
-
-
-def _chat_fields(request: Request, dialect: Dialect) -> dict[str, object]:
-    prompt = request.prompt
-    messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
-    fields: dict[str, object] = {"messages": messages, dialect.max_tokens_name: request.sampling.max_tokens}
-    if request.sampling.logprobs:
-        fields["logprobs"] = True
-    return fields
-
-
-def _completions_fields(request: Request) -> dict[str, object]:
-    if not isinstance(request.prompt, str):
-        raise EngineError("the completions api takes text, not messages; set api to 'chat' or 'auto'", retryable=False)
-    fields: dict[str, object] = {"prompt": request.prompt, "max_tokens": request.sampling.max_tokens}
-    if request.sampling.logprobs:
-        fields["logprobs"] = 1  # some servers take 0 for "none"
-    return fields
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -118,6 +57,8 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Part | None = None  # chat, streamed
     message: _Part | None = None  # chat, whole
     finish_reason: str | None = None
+    stop_reason: object = None  # vLLM: a stop string or the number of a token
+    matched_stop: object = None  # SGLang: the same
     logprobs: _Logprobs | None = None
 
 
@@ -148,16 +89,21 @@ class Answer:
         self._thinking = False
         self._delta_count = 0
         self._logprob_tokens = 0
-        self._logprob_count = 0
-        self._logprob_sum = 0.0
+        self._logprobs = LogprobMeans()
         self._usage = _Usage()
         self._finish_reason: str | None = None
+        self._stopped_at: object = None
         self._done = False
 
     @property
     def begun(self) -> bool:
         """Whether a token has come."""
         return self._delta_count > 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last token has come."""
+        return self._finish_reason is not None
 
     @property
     def done(self) -> bool:
@@ -208,14 +154,22 @@ class Answer:
     def completion(self, request: Request, spent_tokens: int) -> Completion:
         """The result of the request, with tokens that were spent on it before."""
         tokens = self.tokens
+        stops = request.sampling.stop  # some servers name other things there, such as the end of text
         return Completion(
             id=request.id,
             text=self.text,
             finish=_FINISH.get(self._finish_reason or "", Finish.STOP),
             tokens=None if tokens is None else tokens + spent_tokens,
             prompt_tokens=self._usage.prompt_tokens,
-            mean_logprob=self._logprob_sum / self._logprob_count if self._logprob_count else None,
+            mean_logprob=self._logprobs.mean,
+            tail_logprob=self._logprobs.tail,
+            lowest_logprob=self._logprobs.lowest,
+            stopped_at=next((stop for stop in stops if stop == self._stopped_at), None),
         )
+
+    def report(self, id: RequestId) -> Report:
+        """What there is of it, while it is streamed."""
+        return Report(id=id, text=self.text, tokens=self.tokens or 0, lowest_logprob=self._logprobs.lowest)
 
     def _take(self, choice: _Choice) -> None:
         part = choice.delta or choice.message
@@ -233,12 +187,13 @@ class Answer:
             self._add_logprobs(choice.logprobs.values())
         if choice.finish_reason is not None:
             self._finish_reason = choice.finish_reason
+            self._stopped_at = choice.stop_reason or choice.matched_stop
 
     def _add_logprobs(self, values: list[float | None]) -> None:
-        known = [value for value in values if value is not None]
         self._logprob_tokens += len(values)
-        self._logprob_count += len(known)
-        self._logprob_sum += sum(known)
+        for value in values:
+            if value is not None:
+                self._logprobs.add(value)
 
 
 def _raise_told_error(payload: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from dynasor.request import Completion
+from dynasor.request import Completion, RequestId
 
 VERSION = 1
 
@@ -28,6 +28,24 @@ class Landed(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="l
     v: int = VERSION
     answer: str | None
     completion: Completion
+
+
+class Grew(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="grew"):
+    """A request that runs has generated more: its text is what it was up to `at`, and `added` behind that.
+
+    Attributes:
+        id: the request.
+        at: the place, in characters; 0 where the server began anew.
+        tokens: all that it has generated so far.
+        lowest_logprob: as in a report.
+    """
+
+    v: int = VERSION
+    id: RequestId
+    at: int
+    added: str
+    tokens: int
+    lowest_logprob: float | None = None
 
 
 class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="finished"):
@@ -62,4 +80,4 @@ class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     verdicts: dict[str, float] | None = None
 
 
-Record = RunStarted | Landed | ProgramFinished
+Record = RunStarted | Landed | Grew | ProgramFinished

@@ -2,15 +2,15 @@
 
 A program does no input or output. Its generator yields a claim ("may I turn the knob further?") and is sent how much
 it may, 0 for no more; or it yields a gang of requests and is sent the completions; in the end it returns its answer.
-It knows neither who answers its requests nor what decides its grants.
+What else it may yield is in `steps`. It knows neither who answers its requests nor what decides its grants.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from random import Random
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dynasor.allocation.progress import Progress
 from dynasor.answers.extract import EXTRACTORS, Extractor
@@ -19,28 +19,8 @@ from dynasor.answers.voting import Ballot
 from dynasor.certaindex.signal import Evidence, Signal, by_entropy
 from dynasor.datasets.problem import Problem
 from dynasor.programs.prompt import PromptTemplate
-from dynasor.request import Completion, Finish, ProgramId, Prompt, Request, RequestId, Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """May I turn the knob further? Answered by how much: a whole number, 0 to make an end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gang:
-    """Requests of one step, in flight together.
-
-    `knob` is how far they turn the knob once all have landed. The resource cap bounds the knob: requests that do not
-    turn it, such as probes, are the algorithm's own to bound.
-    """
-
-    requests: tuple[Request, ...]
-    knob: int
-
-
-Execution = Generator[Claim | Gang, Any, str | None]
-"""What `Program.execute` is: it yields claims and gangs, and returns the answer, None if it has none."""
+from dynasor.programs.steps import Claim, Cut, Execution, Gang, Growth, Stream
+from dynasor.request import Completion, Finish, ProgramId, Prompt, Report, Request, RequestId, Sampling
 
 Scorer = Callable[[Completion], float]
 """How good a completion is; the higher the better."""
@@ -58,6 +38,7 @@ class Setup:
         grouping: makes the grouping of one program's answers.
         signal: how certaindex is read from the branches.
         scorer: how good a completion is, for algorithms that choose by score.
+        scored: whether a reward model scores every branch.
         seed: all random choices derive from it and the program's id.
         seeded_requests: whether requests carry seeds, so that a server that honours them repeats itself.
     """
@@ -69,6 +50,7 @@ class Setup:
     grouping: Callable[[], Grouping] = ByNormalForm
     signal: Signal = by_entropy
     scorer: Scorer | None = None
+    scored: bool = False
     seed: int = 0
     seeded_requests: bool = False
 
@@ -80,6 +62,7 @@ class Program(ABC):
     all branches, is not its notion of certainty.
 
     Attributes:
+        wants_reports: whether it looks at requests while they run, which takes an engine that streams.
         answers_by_majority: whether its answer is the majority of its ballot, with one vote for each turn of the knob.
             Only then does a decided vote decide its answer.
         problem: what is asked.
@@ -91,6 +74,7 @@ class Program(ABC):
         random: this program's own random stream.
     """
 
+    wants_reports: ClassVar[bool] = False
     answers_by_majority: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, setup: Setup) -> None:
@@ -137,6 +121,11 @@ class Program(ABC):
             evidence.logprob_sum += completion.mean_logprob
             evidence.logprob_count += 1
 
+    def observe(self, report: Report) -> bool:
+        """Look at a request of the gang in flight, where it asked for reports; True cuts it."""
+        del report
+        return False
+
     def answer_of(self, completion: Completion) -> str | None:
         """The answer in a completion: the recorded one, else read from its text."""
         if completion.recorded is not None:
@@ -147,18 +136,29 @@ class Program(ABC):
         """Yield it to be told how much further the knob may be turned."""
         return Claim()
 
-    def request(self, prompt: Prompt | None = None, sampling: Sampling | None = None) -> Request:
+    def request(
+        self, prompt: Prompt | None = None, sampling: Sampling | None = None, *, report_every: int | None = None
+    ) -> Request:
         """A request of this program; the setup's prompt and sampling unless told otherwise."""
         index = self._request_count
         self._request_count += 1
         if prompt is None:
-            prompt = self._prompt = self._prompt or self.setup.prompt.fill(self.problem.question)
+            prompt = self.prompt
         return Request(
             RequestId(self.id, index),
             prompt,
             self.setup.sampling if sampling is None else sampling,
             _seed_of(self.setup.seed, self.id, index) if self.setup.seeded_requests else None,
+            self.setup.scored,
+            report_every,
         )
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt of the problem's question."""
+        if self._prompt is None:
+            self._prompt = self.setup.prompt.fill(self.problem.question)
+        return self._prompt
 
     def gang(self, requests: int | Iterable[Request], knob: int | None = None) -> Gang:
         """Yield it to have requests answered together; a number asks the setup's prompt that many times."""
@@ -166,6 +166,18 @@ class Program(ABC):
             requests = [self.request() for _ in range(requests)]
         requests = tuple(requests)
         return Gang(requests, len(requests) if knob is None else knob)
+
+    def stream(self, requests: Iterable[Request]) -> Stream:
+        """Yield it to start requests that run beside what follows."""
+        return Stream(tuple(requests))
+
+    def growth(self, requests: Iterable[Request]) -> Growth:
+        """Yield it to wait until each of these streams has grown or ended."""
+        return Growth(tuple(request.id for request in requests))
+
+    def cut(self, requests: Iterable[Request]) -> Cut:
+        """Yield it to cut streams."""
+        return Cut(tuple(request.id for request in requests))
 
     def progress(self) -> Progress:
         """What a policy may know."""

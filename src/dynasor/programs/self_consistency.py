@@ -1,6 +1,7 @@
 """Self-consistency: majority vote over independent branches (paper 2.1). Knob: the number of branches."""
 
-from dynasor.programs.program import Execution, Program
+from dynasor.programs.program import Program
+from dynasor.programs.steps import Execution
 
 
 class SelfConsistency(Program):

@@ -16,7 +16,7 @@ from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted,
 from dynasor.programs.program import Program
 from dynasor.programs.session import Outcome, Session
 from dynasor.request import ProgramId
-from dynasor.runtime.dispatcher import BranchLanded, Dispatcher, Event, Limits, ProgramEnded, ProgramStalled
+from dynasor.runtime.dispatcher import BranchGrew, BranchLanded, Dispatcher, Event, Limits, ProgramEnded, ProgramStalled
 from dynasor.runtime.group_sync import GroupSync
 from dynasor.runtime.resume import ResumePoint, Witness, resume_point, unseen
 from dynasor.runtime.tally import RunTally
@@ -151,12 +151,15 @@ class Batch:
             if problem is None:
                 self._exhausted = True
                 return
-            self._dispatcher.start(self._plan.session(problem), self._point.landed.pop(problem.id, ()))
+            self._dispatcher.start(self._plan.session(problem), self._point.happened.pop(problem.id, ()))
 
     def _record(self, journal: JournalWriter, events: Iterable[Event]) -> None:
         for event in events:
             match event:
+                case BranchGrew(_, report):
+                    self._append(journal, self._point.growth.record(report))
                 case BranchLanded(program, completion):
+                    self._point.growth.forget(completion.id)
                     answer = program.answer_of(completion) if completion.finish.is_whole else None
                     self._append(journal, Landed(answer=answer, completion=completion))
                 case ProgramEnded(program, outcome) if outcome.failed_count and not program.branches:

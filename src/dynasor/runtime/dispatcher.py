@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dynasor.clock import Clock
-from dynasor.engines.engine import Engine
+from dynasor.engines.engine import Engine, Reporting
 from dynasor.programs.program import Program
-from dynasor.programs.replay import replay
+from dynasor.programs.replay import joined, replay
 from dynasor.programs.session import Cancel, Effect, Finished, Outcome, Session, Submit
-from dynasor.request import Completion, Finish, ProgramId, Request, RequestId
+from dynasor.request import Completion, Finish, ProgramId, Report, Request, RequestId
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,14 @@ class BranchLanded:
 
     program: Program
     completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class BranchGrew:
+    """A request of a program has generated so much by now."""
+
+    program: Program
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class ProgramStalled:
     fault: str
 
 
-Event = BranchLanded | ProgramEnded | ProgramStalled
+Event = BranchLanded | BranchGrew | ProgramEnded | ProgramStalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class Dispatcher:
         self._running: set[RequestId] = set()
         self._stalled: dict[ProgramId, str] = {}
         self._running_count: dict[ProgramId, int] = {}
+        self._begun: dict[RequestId, Report] = {}  # what there was of requests that go on after an interruption
         self._events: list[Event] = []
         self.draining = False
 
@@ -92,15 +101,16 @@ class Dispatcher:
         """Whether nothing is in flight, nor anything to tell of."""
         return not self._running and not self._events
 
-    def start(self, session: Session, landed: Iterable[Completion] = ()) -> None:
-        """Start a session, which resumes from completions that landed before, in their order."""
+    def start(self, session: Session, happened: Iterable[Completion | Report] = ()) -> None:
+        """Start a session, which resumes from what happened before, in its order."""
         program = session.program
         self._sessions[program.id] = session
-        requests, outcome = replay(session, landed, self._clock.now())
-        if outcome is not None:
-            self._end(session, outcome)
+        replayed = replay(session, happened, self._clock.now())
+        if replayed.outcome is not None:
+            self._end(session, replayed.outcome)
             return
-        for request in requests:
+        self._begun |= replayed.begun
+        for request in replayed.requests:
             self._waiting[request.id] = request
         self._fill()
 
@@ -112,7 +122,8 @@ class Dispatcher:
     async def step(self) -> list[Event]:
         """Wait until something happens, and return all that has."""
         if self._running and not self._events:
-            completions = await self._engine.ready()
+            completions = [self._whole(completion) for completion in await self._engine.ready()]
+            self._hear()
             self._events += [self._told(c) for c in completions if not _lets_down(c)]  # paid for, whatever comes next
             for completion in completions:
                 self._take(completion)
@@ -123,6 +134,22 @@ class Dispatcher:
         """What has happened and was not yet told of; also after `step` has raised what a program of a user's raised."""
         events, self._events = self._events, []
         return events
+
+    def _hear(self) -> None:
+        """Take in what requests that run have generated so far."""
+        if not isinstance(self._engine, Reporting):
+            return
+        for news in self._engine.take_reports():
+            begun = self._begun.get(news.id)
+            report = news if begun is None else joined(begun, news)
+            session = self._sessions[report.id.program]
+            if report.id.program not in self._stalled:
+                self._events.append(BranchGrew(session.program, report))
+                self._apply(session, session.report(report, self._clock.now()))
+
+    def _whole(self, completion: Completion) -> Completion:
+        begun = self._begun.pop(completion.id, None)
+        return completion if begun is None else joined(begun, completion)
 
     def _told(self, completion: Completion) -> Event:
         return BranchLanded(self._sessions[completion.id.program].program, completion)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dynasor.errors import SettingsDiffer, UsageError
 from dynasor.journal.journal import read_journal
-from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted, Setting
-from dynasor.request import Completion, Finish
+from dynasor.journal.records import Grew, Landed, ProgramFinished, Record, RunStarted, Setting
+from dynasor.request import Completion, Finish, Report
+from dynasor.runtime.growth import Growth
 from dynasor.runtime.tally import RunTally
 
 Witness = Callable[[Record], None]
@@ -22,15 +23,31 @@ class ResumePoint:
 
     Attributes:
         finished: ids of the programs that have answered.
-        landed: completions of those that have not, in the order in which they landed.
+        happened: what came of the requests of those that have not, in its order.
+        growth: of requests that may still run.
         tally: the result so far.
         begun: whether the journal has a first record at all.
     """
 
     finished: set[str] = field(default_factory=set)
-    landed: dict[str, list[Completion]] = field(default_factory=dict)
+    happened: dict[str, list[Completion | Report]] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
     tally: RunTally = field(default_factory=RunTally)
     begun: bool = False
+
+    def take(self, record: Record) -> None:
+        """Take in a record after the first."""
+        match record:
+            case Grew():
+                self.happened.setdefault(record.id.program, []).append(self.growth.report(record))
+            case Landed(completion=completion):
+                self.growth.forget(completion.id)
+                if completion.finish is not Finish.FAILED:  # it is left to be tried again
+                    self.happened.setdefault(completion.id.program, []).append(completion)
+            case ProgramFinished():
+                self.finished.add(record.program)
+                self.happened.pop(record.program, None)
+                self.tally.add(record)
 
 
 def unseen(record: Record) -> None:
@@ -54,14 +71,8 @@ def resume_point(journal: Path, settings: Mapping[str, Setting], witness: Witnes
                 point.begun = True
             case _ if not point.begun:
                 raise UsageError(f"{journal} does not begin with the settings of a run; choose another --out")
-            case Landed(completion=completion) if completion.finish is Finish.FAILED:
-                pass
-            case Landed(completion=completion):
-                point.landed.setdefault(completion.id.program, []).append(completion)
-            case ProgramFinished():
-                point.finished.add(record.program)
-                point.landed.pop(record.program, None)
-                point.tally.add(record)
+            case _:
+                point.take(record)
         witness(record)
     if not point.begun:
         _refuse_strangers(journal)
