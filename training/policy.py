@@ -4,7 +4,8 @@ So the saved folder serves transformers and vLLM unchanged. Written out here bec
 shapes trains faster on CPU than the reference implementation, which the tests compare it with.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -173,13 +174,16 @@ class Policy(nn.Module):
             if isinstance(module, Linear):
                 module.bf16 = True
 
+    def through(self, blocks: Sequence[Block], x: Tensor) -> Tensor:
+        """[batch, tokens, width] through some of the layers."""
+        cos, sin = self.cos[: x.shape[1]], self.sin[: x.shape[1]]
+        for block in blocks:
+            x = block(x, cos, sin)
+        return x
+
     def hidden(self, ids: Tensor) -> Tensor:
         """The last layer's output for token ids of [batch, tokens]."""
-        x = self.model.embed_tokens(ids)
-        cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
-        for block in self.model.blocks:
-            x = block(x, cos, sin)
-        out: Tensor = self.model.norm(x)
+        out: Tensor = self.model.norm(self.through(self.model.blocks, self.model.embed_tokens(ids)))
         return out
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -195,25 +199,6 @@ class RewardModel(Policy):
         super().__init__(shape)
         self.score = nn.Linear(shape.width, 1, bias=False)
         nn.init.zeros_(self.score.weight)
-
-    @classmethod
-    def above(cls, policy: Policy, layers: int) -> "RewardModel":
-        """A model that is the policy, which stays as it is, and `layers` more, which do nothing yet.
-
-        What the policy expects to come next is known only after its last layer, so that it takes layers above to
-        compare it with what does come, and more to tell the end of the text.
-        """
-        model = cls(replace(policy.shape, layers=policy.shape.layers + layers))
-        model.load_state_dict(policy.state_dict(), strict=False)
-        for parameter in model.parameters():
-            parameter.requires_grad = False
-        for block in model.model.blocks[policy.shape.layers :]:
-            nn.init.zeros_(block.self_attn.o_proj.weight)
-            nn.init.zeros_(block.mlp.down_proj.weight)
-            block.requires_grad_(requires_grad=True)
-        model.model.norm.requires_grad_(requires_grad=True)
-        model.score.requires_grad_(requires_grad=True)
-        return model
 
     def rewards(self, ids: Tensor) -> Tensor:
         """A score for each prefix of [batch, tokens]: the log-odds that everything so far is right."""

@@ -34,6 +34,11 @@ class RewardBatch:
     right: Tensor
     token_count: int
 
+    @property
+    def real(self) -> Tensor:
+        """Which tokens are not padding, [rows, bucket]."""
+        return torch.arange(self.ids.shape[1]) <= self.last[:, None]
+
 
 class RewardBatches:
     """All batches of a section in a seeded order; `batch(i)` wraps around in a new order each time."""

@@ -13,13 +13,15 @@ from torch.nn import functional
 from training import model_folder
 from training import tokenizer as tokenizing
 from training.batches import BUCKETS
-from training.policy import RewardModel
 from training.reward_batches import RewardBatch, RewardBatches, group_count
 from training.reward_data import GROUP, read
+from training.taught import Lesson, Taught
 from training.trainer import Settings
 
-SAMPLED_EVERY = 2  # steps: the others are of made solutions
+SAMPLED_EVERY = 3  # steps: the others are of made solutions, of which there are more
 PAIR_WEIGHT = 1.0
+LIKELIHOOD_WEIGHT = 1.0
+LEAST_LIKELY = -8.0  # log-probability: whatever is less likely than that is a surprise like any other
 LAYERS_ABOVE = 3
 
 
@@ -31,7 +33,7 @@ class RewardTask:
             raise SystemExit("a reward model starts from a policy: name its folder")
         torch.manual_seed(settings.seed)
         policy = model_folder.load(settings.start)
-        self.model = RewardModel.above(policy, LAYERS_ABOVE)
+        self.model = Taught(policy, LAYERS_ABOVE)
         newline = tokenizing.load(settings.start).encode("\n").ids[0]
         self.sections = {
             name: RewardBatches(
@@ -43,6 +45,8 @@ class RewardTask:
             )
             for name in ("sampled", "made")
         }
+        some = self.sections["made"].batch(0, rank=0)
+        self.model.look_back(some.ids, some.real)
         self._tokens_per_batch = settings.tokens_per_batch
         self._loss = _loss if settings.eager else torch.compile(_loss, dynamic=False)
 
@@ -53,7 +57,9 @@ class RewardTask:
 
     def losses(self, batch: RewardBatch) -> tuple[Tensor, Tensor]:
         """The sum of both losses, and the one within questions."""
-        return self._loss(self.model.rewards(batch.ids), batch.labels, batch.weights, batch.last, batch.right)
+        told = self.model.lesson(batch.ids)
+        ranked, within = self._loss(told.scores, batch.labels, batch.weights, batch.last, batch.right)
+        return ranked + LIKELIHOOD_WEIGHT * _apart(told, batch.weights[:, 1:] > 0), within
 
     def shapes(self) -> Iterator[RewardBatch]:
         """Every bucket that solutions need, with labels of both kinds."""
@@ -74,3 +80,8 @@ def _loss(scores: Tensor, labels: Tensor, weights: Tensor, last: Tensor, right: 
     lost = functional.softplus(final[:, None, :] - final[:, :, None])  # the worse one's score minus the better one's
     within = (lost * pairs).sum() / pairs.sum().clamp(min=1.0)
     return pointwise + PAIR_WEIGHT * within, within
+
+
+def _apart(told: Lesson, wanted: Tensor) -> Tensor:
+    apart = (told.guessed - told.true.clamp(min=LEAST_LIKELY)).square()
+    return (apart * wanted).sum() / wanted.sum()

@@ -15,7 +15,7 @@ def _export(settings: Settings, task: Task[Any]) -> Path:
     assert settings.start is not None  # noqa: S101  (the task refuses it)
     words = tokenizer.load(settings.start)
     model_folder.save(
-        task.model, settings.start, settings.out / "model",
+        task.model.kept(), settings.start, settings.out / "model",
         end_token=tokenizer.token_id(words, tokenizer.END), pad_token=tokenizer.token_id(words, tokenizer.PADDING),
     )  # fmt: skip
     return settings.out / "model"

@@ -72,7 +72,7 @@ def test_training_learns_to_rank_and_the_saved_classifier_scores_alike(settings:
         losses.append(loss)
     assert losses[0] == pytest.approx(0.693, abs=0.02)
     assert sum(losses[-10:]) / 10 < 0.68
-    folders.save(training.model, settings.start, tmp_path, end_token=1, pad_token=0)
+    folders.save(training.task.model.kept(), settings.start, tmp_path, end_token=1, pad_token=0)
     ours = folders.load(tmp_path)
     assert isinstance(ours, policies.RewardModel)
     theirs = transformers.LlamaForSequenceClassification.from_pretrained(str(tmp_path), dtype=torch.float32)
@@ -83,3 +83,18 @@ def test_training_learns_to_rank_and_the_saved_classifier_scores_alike(settings:
     with torch.no_grad():
         alone = [float(ours.rewards(torch.tensor([text]))[0, -1]) for text in texts]
     assert evaluation.scores(ours, texts) == pytest.approx(alone, abs=1e-5)
+
+
+def test_the_first_layer_above_begins_by_looking_at_the_token_before(settings: Any) -> None:
+    task = tasks.RewardTask(settings)
+    model, batch = task.model, task.sections["made"].batch(0, 0)
+    length = batch.ids.shape[1]
+    with torch.no_grad():
+        below = model.through(model.model.blocks[: model.policy_layers], model.model.embed_tokens(batch.ids))
+        block = model.model.blocks[model.policy_layers]
+        seen = block.input_layernorm(below)
+        queries, keys, _ = block.self_attn.projected(seen, model.cos[:length], model.sin[:length])
+    logits = queries[:, 0] @ keys[:, 0].transpose(1, 2) / model.shape.head_width**0.5
+    looks = logits.masked_fill(torch.ones(length, length).triu(1).bool(), -torch.inf).softmax(-1)
+    before = looks.diagonal(-1, 1, 2)[batch.real[:, 1:]]
+    assert before.mean() > 0.95
