@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 
 from dynasor.engines.embedded_reward import RewardHead, RewardScorer
+from dynasor.engines.rewarding import RewardedEngine
 from dynasor.errors import EngineError, UsageError
+from dynasor.request import Completion, Finish, Message, ProgramId, Request, RequestId, Sampling
+from support.engine_contract import collect
 from support.gguf_models import WIDTH, LastTokenModel
+from support.reward_models import ToldEngine
 
 WEIGHT = [Random(1).uniform(-0.5, 0.5) for _ in range(WIDTH)]
 MODEL = LastTokenModel()
@@ -46,6 +50,34 @@ async def test_scores_are_those_of_the_last_tokens_in_order(scorer: RewardScorer
     texts = ["".join(rng.choices(MODEL.letters, k=rng.randrange(1, 40))) for _ in range(70)]
     assert await scorer.score(texts) == pytest.approx([expected(text) for text in texts], abs=1e-5)
     assert len({round(expected(text), 4) for text in texts}) == len(MODEL.letters)
+
+
+async def test_the_end_of_a_text_is_one_token(scorer: RewardScorer) -> None:
+    """Were it spelt out, it would end in a symbol that this model does not know."""
+    ((at_end,), (before,)) = await scorer.score(["abc" + MODEL.end]), await scorer.score(["abc"])
+    assert at_end == pytest.approx(expected(MODEL.end), abs=1e-5)
+    assert at_end != pytest.approx(before, abs=1e-3)
+
+
+async def test_conversations_are_joined_where_there_is_no_template(scorer: RewardScorer) -> None:
+    begun = (Message("user", "ab"), Message("assistant", "cd"))
+    assert await scorer.score([begun, begun[:1], "c"]) == pytest.approx(list(map(expected, "dbc")), abs=1e-5)
+
+
+async def test_beside_an_engine(file: Path) -> None:
+    inner = ToldEngine()
+    engine = RewardedEngine(inner, RewardScorer(file, end=MODEL.end))
+    await engine.check()
+    endings: list[tuple[str, Any]] = [(letter, {"stopped_at": letter}) for letter in "abcdefgh" * 10]
+    endings += [(MODEL.end, {}), ("a", {"finish": Finish.LENGTH})]
+    for index, (_, fields) in enumerate(endings):
+        id = RequestId(ProgramId("p"), index)
+        engine.submit(Request(id, "ab" if index % 2 else (Message("user", "ab"),), Sampling(), scored=True))
+        inner.end(Completion(id=id, text="ba", tokens=2, **fields))
+    ended = await collect(engine, len(endings))
+    due = [expected(ending) for ending, _ in endings]
+    assert [completion.reward for completion in ended] == pytest.approx(due, abs=1e-5)
+    await engine.close()
 
 
 async def test_nothing_to_score(scorer: RewardScorer) -> None:

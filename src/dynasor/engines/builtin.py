@@ -9,6 +9,9 @@ from typing import Literal
 
 from dynasor.errors import EngineError
 
+REWARD_END = "<|end|>"
+"""What finished solutions ended with when the reward model was trained; it is the policy's end of text."""
+
 _FOLDER = Path(__file__).with_name("builtin_model")
 
 

@@ -1,24 +1,27 @@
-"""Scores of texts by a reward model that runs in this process. It does not know what the texts are, or who wants them.
+"""A reward model that runs in this process. It does not know what the texts are that it scores, or who wants them.
 
 llama.cpp has no place for a reward head in a Llama: the GGUF file holds the trunk, and a JSON file of the same name the
 head. What llama.cpp gives is the trunk's output at the last token, as if for an embedding; the head is applied here.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from math import exp
 from operator import mul
 from pathlib import Path
 
 import msgspec
 
+from dynasor.engines.chat_text import ChatText
 from dynasor.engines.embedded_file import read_gguf
 from dynasor.engines.embedded_memory import available_bytes, check_memory
 from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.embedded_server import LlamaServer, Loading
 from dynasor.engines.embedded_threads import Threads
 from dynasor.engines.openai_wire import one_line, server_words
+from dynasor.engines.reward_wire import logistic
 from dynasor.errors import EngineError, UsageError
+from dynasor.request import Prompt
 
 _SLOTS = 4
 _AT_ONCE = 64  # texts; in between, those of others get their turn
@@ -32,31 +35,41 @@ class RewardHead(msgspec.Struct, frozen=True):
 
     def score(self, state: Sequence[float]) -> float:
         """The probability that it stands for: the logistic function of weight · state + bias, in [0, 1]."""
-        raw = sum(map(mul, self.weight, state)) + self.bias
-        return 1 / (1 + exp(-raw)) if raw >= 0 else exp(raw) / (1 + exp(raw))
+        return logistic(sum(map(mul, self.weight, state)) + self.bias)
 
 
 class RewardScorer:
-    """Scores texts off the event loop; to be used within one."""
+    """Scores texts off the event loop; to be used within one. Implements `dynasor.engines.reward_queue.RewardModel`.
 
-    def __init__(self, file: Path, *, context_tokens: int | None = None, threads: int = 1) -> None:
+    Conversations become text by the trunk's own chat template, and are joined by blank lines where it has none.
+
+    Attributes:
+        end: what stands at the end of a text that the policy has ended by itself.
+    """
+
+    def __init__(self, file: Path, *, end: str = "", context_tokens: int | None = None, threads: int = 1) -> None:
         """Nothing is read or loaded before `check`.
 
         Args:
             file: the trunk; the head is beside it (`reward-f16.gguf`, `reward-f16.json`).
+            end: see above.
             context_tokens: the longest text. None: what the model was trained for, and at most 4096.
             threads: llama.cpp's own (see `EmbeddedModel`).
         """
+        self.end = end
         self._model = EmbeddedModel(file, context_tokens=context_tokens, slots=_SLOTS, threads=threads)
-        self._loaded: tuple[RewardHead, LlamaServer, Threads] | None = None
+        self._loaded: _Loaded | None = None
+
+    def __repr__(self) -> str:
+        return f"RewardScorer(file={str(self._model.file)!r})"
 
     async def check(self) -> None:
         """Load the model.
 
         Raises:
             MissingExtra: llama.cpp is not installed.
-            UsageError: a file is missing or torn, llama.cpp refuses the trunk, it does not fit into memory, or the head
-                belongs to another.
+            UsageError: a file is missing or torn, llama.cpp refuses the trunk, it does not fit into memory, the head
+                belongs to another, or the chat template cannot be read.
         """
         file = read_gguf(self._model.file)
         head = read_head(file.path.with_suffix(".json"))
@@ -65,7 +78,7 @@ class RewardScorer:
                 f"the head of {file.path.name} has {len(head.weight)} weights, and its trunk is {file.width} wide;"
                 " they do not belong together"
             )
-        context = file.context_tokens(self._model)
+        chat_text, context = ChatText(file), file.context_tokens(self._model)
         check_memory(file, _SLOTS, context, available_bytes())
         server = LlamaServer(
             Loading(file=file.path, slots=_SLOTS, context_tokens=context, threads=self._model.threads, embeds=True)
@@ -76,30 +89,40 @@ class RewardScorer:
         except BaseException:
             threads.close()
             raise
-        self._loaded = head, server, threads
+        self._loaded = _Loaded(chat_text, head, server, threads)
 
-    async def score(self, texts: Sequence[str]) -> list[float]:
+    async def score(self, texts: Sequence[Prompt]) -> list[float]:
         """Score texts: a probability in [0, 1] each, in their order.
 
         Raises:
-            EngineError: no model is loaded, or llama.cpp refuses a text, such as one that is longer than the context.
+            EngineError: no model is loaded, llama.cpp refuses a text, such as one that is longer than the context, or
+                the chat template a conversation.
         """
-        if self._loaded is None:
+        if (loaded := self._loaded) is None:
             raise EngineError("no reward model is loaded; await check() first", retryable=False)
-        head, server, threads = self._loaded
+        plain = [loaded.chat_text(text) for text in texts]
         scores: list[float] = []
-        for start in range(0, len(texts), _AT_ONCE):
-            told = await threads.start(partial(server.embed, texts[start : start + _AT_ONCE]))
-            scores += [head.score(state) for state in _states(told)]
+        for start in range(0, len(plain), _AT_ONCE):
+            told = await loaded.threads.start(partial(loaded.server.embed, plain[start : start + _AT_ONCE]))
+            scores += [loaded.head.score(state) for state in _states(told)]
         return scores
 
     async def close(self) -> None:
         """End the thread, and let go of the model."""
-        if self._loaded is not None:
-            _, server, threads = self._loaded
-            self._loaded = None
-            await threads.start(server.free)
-            threads.close()
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            await loaded.threads.start(loaded.server.free)
+            loaded.threads.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model in memory, and the thread that asks it."""
+
+    chat_text: ChatText
+    head: RewardHead
+    server: LlamaServer
+    threads: Threads
 
 
 def read_head(path: Path) -> RewardHead:
