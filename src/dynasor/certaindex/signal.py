@@ -10,6 +10,7 @@ from math import exp
 
 from dynasor.answers.voting import Ballot
 from dynasor.certaindex.entropy import entropy_certaindex
+from dynasor.certaindex.reward import by_max_reward, by_mean_reward
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Evidence:
         tokens: generated tokens of those whose tokens are known.
         counted: how many these are.
         logprob_sum, logprob_count: of those branches whose mean log-probability is known.
+        reward_sum, reward_count, reward_max: of the terminal rewards of finished paths, where there are any.
     """
 
     ballot: Ballot = field(default_factory=Ballot)
@@ -29,6 +31,9 @@ class Evidence:
     counted: int = 0
     logprob_sum: float = 0.0
     logprob_count: int = 0
+    reward_sum: float = 0.0
+    reward_count: int = 0
+    reward_max: float = 0.0
 
 
 Signal = Callable[[Evidence], float]
@@ -54,4 +59,10 @@ def by_logprob(evidence: Evidence) -> float:
     return exp(evidence.logprob_sum / evidence.logprob_count)
 
 
-SIGNALS: Mapping[str, Signal] = {"entropy": by_entropy, "length": by_length, "logprob": by_logprob}
+SIGNALS: Mapping[str, Signal] = {
+    "entropy": by_entropy,
+    "length": by_length,
+    "logprob": by_logprob,
+    "reward-mean": by_mean_reward,
+    "reward-max": by_max_reward,
+}

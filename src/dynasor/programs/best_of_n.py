@@ -12,6 +12,8 @@ from dynasor.request import Completion
 class BestOfN(Program):
     """Draw branches, answer with the best of those that have an answer; equals go to the lowest-numbered branch."""
 
+    reads_scores = True
+
     def execute(self) -> Execution:
         """Draw what is granted until nothing more is, then choose."""
         scorer = self.setup.scorer or by_reward

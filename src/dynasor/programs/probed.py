@@ -26,6 +26,9 @@ class Probed(Program):
     """
 
     wants_reports = True
+    replays = False
+    default_policy = "stepped:threshold=1.0,detect_at={detect_at},step=1"
+    detect_at = 2
     settings: ClassVar[Probing] = Probing()
 
     def __init__(self, problem: Problem, setup: Setup) -> None:
@@ -55,6 +58,18 @@ class Probed(Program):
             if _thinking(grown) or all(chain.completion for chain in grown):
                 return grown
 
+    def update_certaindex(self) -> None:
+        """Of one chain, how far its last probes agree; of several, how far what they have settled on does.
+
+        A chain that has not settled has no answer.
+        """
+        grouping = self.setup.grouping
+        if len(self.chains) == 1:
+            self.certaindex = self.chains[0].certaindex(grouping())
+        else:
+            settled = [chain.settled(grouping()) for chain in self.chains]
+            self.certaindex = entropy_certaindex(self.ballot_of(settled))
+
     def land(self, completion: Completion) -> None:
         """A chain's own answer is its last word; a probe's counts where it does not hesitate."""
         super().land(completion)
@@ -69,6 +84,11 @@ class Probed(Program):
         if completion.id not in self._probed:
             return super().answer_of(completion)
         return self.settings.answer(completion.text, self.setup.extract) if completion.finish.is_whole else None
+
+    def even_tokens(self, failed_count: int) -> float:
+        """What was spent on what has ended: nobody knows what a chain that was cut would have written."""
+        del failed_count
+        return float(self.evidence.tokens)
 
     def ballot_of(self, answers: Sequence[str | None]) -> Ballot:
         """One vote for each chain."""
@@ -108,17 +128,8 @@ def _thinking(grown: Sequence[Grown]) -> list[Grown]:
 class ProbedCot(Probed):
     """Probed chain of thought: one chain, cut once its probes agree (internalized CoT, paper 6.1)."""
 
-    def update_certaindex(self) -> None:
-        """How far the answers of the last probes agree."""
-        self.certaindex = self.chains[0].certaindex(self.setup.grouping()) if self.chains else 0.0
-
 
 class ProbedSelfConsistency(Probed):
     """Chains that are probed together and stop together, once enough of them have settled on one answer."""
 
     settings: ClassVar[Probing] = Probing(chains=5)
-
-    def update_certaindex(self) -> None:
-        """Entropy over the answers that chains have settled on; one that has not settled has no answer."""
-        settled = [chain.settled(self.setup.grouping()) for chain in self.chains]
-        self.certaindex = entropy_certaindex(self.ballot_of(settled))

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from random import Random
-from typing import ClassVar
+from types import new_class
+from typing import Any, ClassVar, Self
 
 from dynasor.allocation.progress import Progress
 from dynasor.answers.extract import EXTRACTORS, Extractor
@@ -62,6 +63,11 @@ class Program(ABC):
     all branches, is not its notion of certainty.
 
     Attributes:
+        settings: a frozen dataclass, where the algorithm has settings of its own; `with_settings` changes them.
+        default_policy: what stops it where nobody says otherwise; `{detect_at}` stands for the next.
+        detect_at: the knob at which the paper first judges it (Table 1).
+        reads_scores: whether it chooses by the setup's scorer.
+        replays: whether request i may be answered by a recorded sample i: all of its requests ask the same.
         wants_reports: whether it looks at requests while they run, which takes an engine that streams.
         answers_by_majority: whether its answer is the majority of its ballot, with one vote for each turn of the knob.
             Only then does a decided vote decide its answer.
@@ -74,6 +80,11 @@ class Program(ABC):
         random: this program's own random stream.
     """
 
+    settings: ClassVar[Any] = None
+    default_policy: ClassVar[str] = "static:threshold=0.7,detect_at={detect_at}"
+    detect_at: ClassVar[int] = 5
+    reads_scores: ClassVar[bool] = False
+    replays: ClassVar[bool] = True
     wants_reports: ClassVar[bool] = False
     answers_by_majority: ClassVar[bool] = False
 
@@ -87,6 +98,12 @@ class Program(ABC):
         self._request_count = 0
         self._prompt: Prompt | None = None
         self._random: Random | None = None
+
+    @classmethod
+    def with_settings(cls, settings: object) -> type[Self]:
+        """This algorithm with other settings."""
+        own = {"settings": settings, "__doc__": cls.__doc__, "__module__": cls.__module__}
+        return new_class(cls.__name__, (cls,), exec_body=lambda namespace: namespace.update(own))
 
     @property
     def id(self) -> ProgramId:
@@ -120,6 +137,10 @@ class Program(ABC):
         if completion.mean_logprob is not None:
             evidence.logprob_sum += completion.mean_logprob
             evidence.logprob_count += 1
+        if completion.reward is not None:
+            evidence.reward_sum += completion.reward
+            evidence.reward_count += 1
+            evidence.reward_max = max(evidence.reward_max, completion.reward)
 
     def observe(self, report: Report) -> bool:
         """Look at a request of the gang in flight, where it asked for reports; True cuts it."""
@@ -131,6 +152,11 @@ class Program(ABC):
         if completion.recorded is not None:
             return completion.recorded.answer
         return self.setup.extract(completion.text) if completion.finish is not Finish.FAILED else None
+
+    def even_tokens(self, failed_count: int) -> float:
+        """What the program would have spent at its cap, as far as its branches tell."""
+        evidence = self.evidence
+        return evidence.tokens / evidence.counted * (self.setup.cap - failed_count) if evidence.counted else 0.0
 
     def claim(self) -> Claim:
         """Yield it to be told how much further the knob may be turned."""

@@ -19,6 +19,8 @@ class WeightedSelfConsistency(Program):
         ballot: the weighted votes.
     """
 
+    reads_scores = True
+
     def __init__(self, problem: Problem, setup: Setup) -> None:
         super().__init__(problem, setup)
         self.ballot = WeightedBallot(setup.grouping())
