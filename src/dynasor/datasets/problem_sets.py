@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from dynasor.datasets.code_sets import CODE_FORMATS, CodeFormat
 from dynasor.datasets.columns import ColumnNames, Columns, completed, settled
 from dynasor.datasets.files import READERS, FileRows, found
 from dynasor.datasets.gold import gold_answer, marked_answer
 from dynasor.datasets.hub import SCHEME, HubRows
+from dynasor.datasets.livecodebench import LIVECODEBENCH
 from dynasor.datasets.problem import Problem
 from dynasor.datasets.rows import Ids, Row, Rows
 from dynasor.errors import UnknownName, UsageError
@@ -53,12 +55,15 @@ class Format:
 _WORDS = Path(__file__).with_name("words")
 BUILT_IN = {"words": _WORDS / "words.jsonl.gz", "words:calibration": _WORDS / "words-calibration.jsonl.gz"}
 
-FORMATS = {
+IN_CODE = {"livecodebench": LIVECODEBENCH, **CODE_FORMATS}
+
+FORMATS: dict[str, Format | CodeFormat] = {
     "auto": Format(),
     "gsm8k": Format(ColumnNames(("question",), ("gold", "answer")), worked=("answer",)),
     "math": Format(ColumnNames(("problem", "question"), ("gold", "answer", "solution")), worked=("solution",)),
     "asdiv": Format(ColumnNames(("question",), ("gold", "answer"))),
     **{kind: Format(kind=kind) for kind in READERS},
+    **IN_CODE,
 }
 
 
@@ -70,7 +75,7 @@ class ProblemSet:
     """
 
     def __init__(
-        self, rows: Rows, form: Format, columns: Columns, *, limit: int | None = None, offset: int = 0
+        self, rows: Rows, form: Format | CodeFormat, columns: Columns, *, limit: int | None = None, offset: int = 0
     ) -> None:
         if offset < 0 or (limit is not None and limit < 1):
             raise UsageError(f"limit must be 1 or more and offset 0 or more, not {limit} and {offset}")
@@ -93,12 +98,19 @@ class ProblemSet:
 
     def _problems(self) -> Iterator[Problem]:
         columns, ids = None, Ids(self._rows.source)
+        form = self._form
         for number, row in enumerate(self._rows, 1):
-            usual = self._form.names
-            columns = completed(columns, usual, row) if columns else settled(self._columns, usual, row)
-            problem = self._form.problem(row, columns, f"row-{number}")
+            form = self._told(row) if number == 1 else form
+            columns = completed(columns, form.names, row) if columns else settled(self._columns, form.names, row)
+            problem = form.problem(row, columns, f"row-{number}")
             ids.admit(problem.id, row.line)
             yield problem
+
+    def _told(self, first: Row) -> Format | CodeFormat:
+        """The format: where neither it nor a column was said, that of the set in code which the first row tells."""
+        if self._form != FORMATS["auto"] or self._columns != Columns():
+            return self._form
+        return next((form for form in IN_CODE.values() if form.tells(first)), self._form)
 
     def digest(self) -> str:
         """Hexadecimal SHA-256 of the source: of all of it, whatever the limit and the offset."""
@@ -119,8 +131,8 @@ def problem_set(
         source: a `.jsonl`, `.csv` or `.parquet` file, the first two also compressed (`.gz`, `.zst`);
             `hf:OWNER/NAME[/CONFIG]:SPLIT`; or a set that ships with the package: `words` or `words:calibration`, on
             which the built-in model was not trained, or the questions of `svamp`.
-        format: one of `FORMATS`. `auto` finds the columns by their usual names; `jsonl`, `csv` and `parquet` do the
-            same, and read the file so whatever its ending.
+        format: one of `FORMATS`. `auto` finds the columns by their usual names, and tells a set in code by them;
+            `jsonl`, `csv` and `parquet` find the columns too, and read the file so whatever its ending.
         columns: columns with other names than the usual ones.
         limit: at most so many problems; None: all.
         offset: leave out so many at the beginning. They are still checked.
