@@ -37,7 +37,7 @@ def parse_specification(text: str) -> Specification:
 
 
 def build(kind: str, text: str, known: Mapping[str, Callable[..., Any]]) -> Any:
-    """Make what a specification names, from dataclasses whose fields are numbers.
+    """Make what a specification names, from dataclasses whose fields are numbers or text.
 
     Raises:
         UnknownName: for a name or an option that is not known.
@@ -54,7 +54,7 @@ def build(kind: str, text: str, known: Mapping[str, Callable[..., Any]]) -> Any:
     missing = [f.name for f in fields(made) if f.default is MISSING and f.name not in specification.options]  # type: ignore[arg-type]
     if missing:
         raise UsageError(f"{kind} {specification.name} needs {missing[0]}: {specification.name}:{missing[0]}=...")
-    return made(**{name: _number(text, name, value, types[name]) for name, value in specification.options.items()})
+    return made(**{name: _value(text, name, value, types[name]) for name, value in specification.options.items()})
 
 
 def describe(name: str, made: object) -> str:
@@ -63,7 +63,9 @@ def describe(name: str, made: object) -> str:
     return f"{name}:{options}" if options else name
 
 
-def _number(text: str, name: str, value: str, kind: Any) -> int | float:
+def _value(text: str, name: str, value: str, kind: Any) -> int | float | str:
+    if kind in (str, "str"):
+        return value
     try:
         return int(value) if kind in (int, "int") else float(value)
     except ValueError as fault:

@@ -22,11 +22,25 @@ from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.config import build, describe, parse_specification
 from dynasor.errors import UnknownName, UsageError
 from dynasor.programs.best_of_n import BestOfN
+from dynasor.programs.deepconf import DeepConf
+from dynasor.programs.mcts import Mcts
+from dynasor.programs.probed import ProbedCot, ProbedSelfConsistency
 from dynasor.programs.program import Program, Setup
+from dynasor.programs.rebase import Rebase
 from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.programs.session import Session
+from dynasor.programs.weighted import WeightedSelfConsistency
 
-ALGORITHMS: Mapping[str, type[Program]] = {"sc": SelfConsistency, "best-of-n": BestOfN}
+ALGORITHMS: Mapping[str, type[Program]] = {
+    "sc": SelfConsistency,
+    "weighted-sc": WeightedSelfConsistency,
+    "best-of-n": BestOfN,
+    "rebase": Rebase,
+    "mcts": Mcts,
+    "probed-cot": ProbedCot,
+    "probed-sc": ProbedSelfConsistency,
+    "deepconf": DeepConf,
+}
 
 POLICIES: Mapping[str, Callable[..., Policy]] = {
     "even": Even,
@@ -59,9 +73,10 @@ def make_policy(text: str) -> tuple[Policy, str]:
     return (parts[0] if len(parts) == 1 else FirstToStop(tuple(parts))), canonical
 
 
-def default_policy(algorithm: type[Program]) -> str:
-    """Stop where certain; a program that answers by majority also where the vote is decided."""
-    return DECIDED_OR_CERTAIN if _answers_by_majority(algorithm) else CERTAIN
+def default_policy(algorithm: type[Program], cap: int) -> str:
+    """Where the paper judges it, and at the cap at the latest; where a vote decides, at a decided one too."""
+    policy = algorithm.default_policy.format(detect_at=min(algorithm.detect_at, cap))
+    return f"decided+{policy}" if _answers_by_majority(algorithm) else policy
 
 
 def check_decided(policy: Policy, algorithm: type[Program], name: str) -> None:
@@ -106,23 +121,36 @@ def check_cap(policy: Policy, canonical: str, cap: int) -> None:
 def make_algorithm(name: str | type[Program]) -> type[Program]:
     """The program class of a known name, or of `my_file.py:MyProgram`, or of `my.module:MyProgram`; or a class itself.
 
+    A known name may be followed by settings: `rebase:temperature=0.5,rule=ceil`.
+
     Raises:
         UsageError: where there is none.
     """
     if not isinstance(name, str):
         return _checked(getattr(name, "__qualname__", repr(name)), name)
-    if ":" in name:
+    base, colon, _ = name.partition(":")
+    if base in ALGORITHMS:
+        return _with_settings(name, ALGORITHMS[base]) if colon else ALGORITHMS[base]
+    if colon:
         return _user_class(name)
-    if name in ALGORITHMS:
-        return ALGORITHMS[name]
     plugged = _plugged("dynasor.programs")
     if name not in plugged:
         raise UnknownName("algorithm", name, [*ALGORITHMS, *plugged])
     return _checked(name, plugged[name])
 
 
+def _with_settings(text: str, algorithm: type[Program]) -> type[Program]:
+    name = parse_specification(text).name
+    if algorithm.settings is None:
+        raise UsageError(f"algorithm {name} has no settings; write {name}")
+    return algorithm.with_settings(build("algorithm", text, {name: type(algorithm.settings)}))
+
+
 def algorithm_setting(name: str) -> str:
     """How an algorithm is named in a journal: a user's file with the digest of what is in it."""
+    base = name.partition(":")[0]
+    if base in ALGORITHMS and base != name:
+        return describe(base, make_algorithm(name).settings)
     file = Path(name.rpartition(":")[0])
     if file.suffix != ".py":
         return name

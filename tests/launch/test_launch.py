@@ -4,11 +4,11 @@ import pytest
 
 import dynasor
 from dynasor.answers.symbolic import SymbolicChecker
-from dynasor.datasets.problem import Problem
+from dynasor.datasets.problem import Problem, judge
 from dynasor.errors import UnknownName, UsageError
 from dynasor.journal.journal import JournalWriter, read_journal
 from dynasor.journal.records import Landed, ProgramFinished, RunStarted
-from dynasor.launch.launch import _symbolic_judge
+from dynasor.launch.comparing import _symbolic_judge
 from dynasor.request import Completion, ProgramId, RequestId
 from dynasor.wiring import make_algorithm, make_policy
 
@@ -93,7 +93,7 @@ def test_the_symbolic_judge_asks_only_where_it_must() -> None:
         def same(self, a: str, b: str) -> bool:
             raise AssertionError((a, b))
 
-    judged = _symbolic_judge(Silent())
+    judged = _symbolic_judge(Silent(), judge)
     assert judged(Problem("p", "?", "1/2"), "0.5") == 1.0
     assert judged(Problem("p", "?", None), "0.5") is None
     assert judged(Problem("p", "?", "1/2"), None) == 0.0
@@ -101,14 +101,14 @@ def test_the_symbolic_judge_asks_only_where_it_must() -> None:
 
 
 def test_a_missing_extra_is_found_before_anything_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dynasor.launch.launch.find_spec", lambda name: None)
+    monkeypatch.setattr("dynasor.launch.comparing.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"symbolic equality needs an extra: pip install 'dynasor-serve\[symbolic\]'"):
         dynasor.run(trace="svamp", grouping="symbolic")
 
 
 def test_an_unknown_grouping_is_named() -> None:
-    with pytest.raises(UnknownName, match="unknown grouping 'semantic'"):
-        dynasor.run(trace="svamp", grouping="semantic")
+    with pytest.raises(UnknownName, match="unknown grouping 'telepathic'"):
+        dynasor.run(trace="svamp", grouping="telepathic")
 
 
 class Point:

@@ -63,8 +63,8 @@ class Renamed(SelfConsistency):
 
 def test_the_default_policy_stops_at_a_decided_vote_only_where_the_vote_decides() -> None:
     certain = "static:threshold=0.7,detect_at=5"
-    assert default_policy(SelfConsistency) == default_policy(Renamed) == f"decided+{certain}"
-    assert default_policy(BestOfN) == default_policy(Weighted) == certain
+    assert default_policy(SelfConsistency, 20) == default_policy(Renamed, 20) == f"decided+{certain}"
+    assert default_policy(BestOfN, 20) == default_policy(Weighted, 20) == certain
 
 
 @pytest.mark.parametrize("algorithm", [BestOfN, Weighted])
@@ -121,7 +121,7 @@ async def test_an_engine_is_closed_where_a_later_step_fails(closed: list[str], m
 
 async def test_what_compares_answers_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
-    monkeypatch.setattr("dynasor.launch.launch.find_spec", lambda name: True)
+    monkeypatch.setattr("dynasor.launch.comparing.find_spec", lambda name: True)
     monkeypatch.setattr(SymbolicChecker, "close", lambda self: closed.append(True))
     with pytest.raises(UsageError, match=r"no such file: gone\.jsonl"):
         await prepare(RunOptions(trace="gone.jsonl", grouping="symbolic"))

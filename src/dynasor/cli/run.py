@@ -44,15 +44,20 @@ UNFINISHED = 1
 @click.option("--stream/--no-stream", default=True, help="Streaming tells what a cut branch cost.", show_default=True)
 @click.option("--api-key-variable", default="OPENAI_API_KEY", show_default=True, help="Where the API key is read from.")
 @click.option("--concurrency", default=64, show_default=True, help="Requests at the server at a time.")
-@click.option("--algorithm", default="sc", show_default=True, help="sc, best-of-n, or a plug-in's name.")
+@click.option("--algorithm", default="sc", show_default=True, help="How it reasons; see below. Or a plug-in's name.")
 @click.option("--program", metavar="FILE.py:CLASS", help="Run an algorithm of your own, in place of --algorithm.")
 @click.option("--policy", help="How much each program gets; see below.")
 @click.option("--in-flight", is_flag=True, help="Start all branches at once, and cut those that are not needed.")
 @click.option("--cap", default=20, show_default=True, help="The resource cap: the most branches of one program.")
-@click.option("--signal", "signal_name", default="entropy", show_default=True, help="entropy, length or logprob.")
+@click.option("--signal", "signal_name", default="entropy", show_default=True, help="How certaindex is read.")
 @click.option("--extract", default="auto", show_default=True, help="How an answer is read from a text.")
 @click.option("--grouping", type=click.Choice(GROUPINGS), default="auto", show_default=True)
-@click.option("--scorer", default="reward", show_default=True, help="For best-of-n: reward, logprob or brevity.")
+@click.option("--scorer", default="reward", show_default=True, help="reward, logprob, tail, lowest or brevity.")
+@click.option("--reward", metavar="builtin|FILE.gguf|URL", help="A reward model; options follow: URL,api=pooling,...")
+@click.option("--embedding", default="builtin", show_default=True, help="For semantic groups: builtin, or a server.")
+@click.option("--similarity", default=0.85, show_default=True, help="For semantic groups: the cosine of one group.")
+@click.option("--thinking", is_flag=True, help="Ask the model's chat template for thinking.")
+@click.option("--judge-code", is_flag=True, help="Run the tests of code problems on the answers, in a sandbox.")
 @click.option("--temperature", default=0.7, show_default=True)
 @click.option("--top-p", default=1.0, show_default=True)
 @click.option("--max-tokens", default=1024, show_default=True, help="The most tokens of one branch.")
@@ -86,6 +91,22 @@ def run(**given: Any) -> None:
       dynasor run q.csv --question-column text --answer-column label --endpoint ...
       dynasor run --trace runs/even --policy beta       (replay a run's own branches)
       dynasor run --trace svamp --program my_file.py:MyProgram
+      dynasor run words --model builtin --algorithm rebase --reward builtin
+      dynasor run words --model builtin --algorithm mcts --scorer logprob --logprobs
+      dynasor run words --model builtin --thinking --algorithm probed-cot
+
+    \b
+    Algorithms, and what --cap bounds. Settings follow a colon.
+      sc                              majority vote           branches
+      weighted-sc, best-of-n          by --scorer             branches
+      deepconf:kept_percent=90        weak branches are cut   branches
+      rebase:temperature=0.2          reward-balanced search  width
+      mcts:expand=3,selection=puct    tree search             iterations
+      probed-cot:effort=mid           one chain, probed       rounds
+      probed-sc:chains=5,interval=32  chains, probed together rounds
+
+    \b
+    Signals: entropy (of the answers), length, logprob, reward-mean, reward-max.
 
     \b
     Policies (join several with +; the first to stop stops). The default is

@@ -4,23 +4,22 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dynasor.allocation.progress import Policy
 from dynasor.answers.extract import EXTRACTORS
-from dynasor.answers.grouping import ByEquality, ByNormalForm, ByText, Grouping
-from dynasor.answers.symbolic import SymbolicChecker
+from dynasor.answers.grouping import Grouping
 from dynasor.certaindex.signal import SIGNALS
 from dynasor.clock import WallClock
-from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.engines.openai_http import OpenAIEngine
-from dynasor.errors import EngineError, MissingExtra, UnknownName, UsageError
+from dynasor.errors import EngineError, UnknownName, UsageError
+from dynasor.launch.comparing import comparing
 from dynasor.launch.fingerprint import policy_name
-from dynasor.launch.options import GROUPINGS, RunOptions
+from dynasor.launch.measures import reads_rewards
+from dynasor.launch.options import RunOptions
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
-from dynasor.launch.sources import Source, live_source, recorded_source
+from dynasor.launch.sources import live_source, recorded_source, rewarded
 from dynasor.programs.best_of_n import SCORERS
 from dynasor.programs.program import Program, Setup
 from dynasor.programs.prompt import PromptTemplate
@@ -96,17 +95,19 @@ async def prepare(options: RunOptions) -> Launch:
         UsageError: for whatever cannot be; the message names it and the mend.
     """
     algorithm = make_algorithm(options.algorithm)
-    policy, named = _policy(options.policy, algorithm)
+    policy, named = _policy(options.policy, algorithm, options.cap)
     check_cap(policy, named, options.cap)
     check_decided(policy, algorithm, _called(options.algorithm))
     async with AsyncExitStack() as resources:
-        grouping, judging, close = _grouping(options)
-        resources.callback(close)
-        setup = _setup(options, grouping)
+        answers = comparing(options, resources)
+        setup = _setup(options, algorithm, answers.grouping)
         settings = settings_of(options, algorithm, named)
         source = (recorded_source if options.trace else live_source)(options, algorithm)
-        resources.push_async_callback(source.engine.close)
-        await _check(source)
+        engine = answers.beside(rewarded(source.engine, options), setup)
+        resources.push_async_callback(engine.close)
+        await engine.check()
+        if isinstance(source.engine, OpenAIEngine):
+            source.settings["model"] = source.engine.model
         plan = BatchPlan(
             problems=source.problems,
             session=session_maker(algorithm, setup, policy, in_flight=options.in_flight),
@@ -114,23 +115,17 @@ async def prepare(options: RunOptions) -> Launch:
             cap=options.cap,
             circumstances=circumstances_of(options),
             even_tokens=source.even_tokens,
-            judge=judging,
+            judge=answers.judge,
             limits=source.limits,
         )
         directory = options.out or Path("runs") / directory_name(source.name, named, options)
-        batch = Batch(plan, source.engine, WallClock(), directory)
+        batch = Batch(plan, engine, WallClock(), directory)
         return Launch(batch, directory, source.count, resources.pop_all())
 
 
-async def _check(source: Source) -> None:
-    await source.engine.check()
-    if isinstance(source.engine, OpenAIEngine):
-        source.settings["model"] = source.engine.model
-
-
-def _policy(policy: object, algorithm: type[Program]) -> tuple[Policy, str]:
+def _policy(policy: object, algorithm: type[Program], cap: int) -> tuple[Policy, str]:
     if policy is None:
-        policy = default_policy(algorithm)
+        policy = default_policy(algorithm, cap)
     if isinstance(policy, str):
         return make_policy(policy)
     if not callable(policy) or isinstance(policy, type):
@@ -142,7 +137,7 @@ def _called(algorithm: str | type[Program]) -> str:
     return algorithm if isinstance(algorithm, str) else algorithm.__qualname__
 
 
-def _setup(options: RunOptions, grouping: Callable[[], Grouping]) -> Setup:
+def _setup(options: RunOptions, algorithm: type[Program], grouping: Callable[[], Grouping]) -> Setup:
     chat = options.endpoint is None or options.endpoint.api != "completions"
     return Setup(
         cap=options.cap,
@@ -152,41 +147,10 @@ def _setup(options: RunOptions, grouping: Callable[[], Grouping]) -> Setup:
         grouping=grouping,
         signal=_named("signal", options.signal, SIGNALS),
         scorer=_named("scorer", options.scorer, SCORERS),
+        scored=reads_rewards(options, algorithm),
         seed=options.seed,
         seeded_requests=options.seeded_requests,
     )
-
-
-def _grouping(options: RunOptions) -> tuple[Callable[[], Grouping], Judge, Callable[[], None]]:
-    """How answers are grouped, how they are judged, and how what does so is let go of.
-
-    The spellings in a file of samples were merged when it was made; those in a run of ours are as the model gave them.
-    """
-    match options.grouping:
-        case "auto":
-            merged = options.trace is not None and not Path(options.trace).is_dir()
-            return (ByText if merged else ByNormalForm), judge, lambda: None
-        case "normal-form":
-            return ByNormalForm, judge, lambda: None
-        case "text":
-            return ByText, judge, lambda: None
-        case "symbolic":
-            if find_spec("math_verify") is None:  # found out now, and not at the first pair that needs it
-                raise MissingExtra("symbolic equality", "symbolic")
-            checker = SymbolicChecker()
-            return lambda: ByEquality(checker.same), _symbolic_judge(checker), checker.close
-        case _:
-            raise UnknownName("grouping", options.grouping, GROUPINGS)
-
-
-def _symbolic_judge(checker: SymbolicChecker) -> Judge:
-    def judge_symbolically(problem: Problem, answer: str | None) -> float | None:
-        plain = judge(problem, answer)
-        if plain or plain is None or answer is None or problem.gold is None or problem.verdicts is not None:
-            return plain
-        return float(checker.same(answer, problem.gold))
-
-    return judge_symbolically
 
 
 def _named(kind: str, name: str, known: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """What a run can be asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,14 @@ from dynasor.allocation.progress import Policy
 from dynasor.datasets.columns import Columns
 from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.endpoint import Endpoint
+from dynasor.engines.reward_options import RewardOptions, parse_reward
 from dynasor.errors import UsageError
 from dynasor.launch import ranges
 from dynasor.programs.program import Program
 from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
-GROUPINGS = ("auto", "normal-form", "text", "symbolic")
+GROUPINGS = ("auto", "normal-form", "text", "symbolic", "semantic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +28,19 @@ class RunOptions:
         endpoint: an OpenAI-compatible server; its address will do.
         model: a GGUF file, which is run in this process; its path will do. `builtin` is the model that is shipped: it
             was trained on bare questions, and gets those where no other prompt is asked for.
-        algorithm: `sc`, `best-of-n`, a plug-in's name, or `FILE.py:CLASS`; or a subclass of `Program`.
+        algorithm: `sc`, `rebase` and so on (`wiring.ALGORITHMS`), with settings as in `rebase:temperature=0.5`; a
+            plug-in's name, or `FILE.py:CLASS`; or a subclass of `Program`.
         policy: how much each program gets: a specification such as `static:threshold=0.7,detect_at=5`, two or more
             joined by `+`, or a policy itself. None: `decided+static:threshold=0.7,detect_at=5` where the algorithm
             answers by majority, else `static:threshold=0.7,detect_at=5`.
         in_flight: start everything up to the cap at once and cut what the policy would not have granted.
         cap: the resource cap.
         grouping: which answers are the same: `auto` is `text` for a file of samples, else `normal-form`.
+        reward: a reward model beside the engine: `builtin`, a GGUF file, or a server (`engines.reward_options`).
+        embedding: what embeds answers for the semantic grouping: `builtin`, or a server with /v1/embeddings.
+        similarity: the cosine from which on two answers are of one semantic group.
+        thinking: ask the chat template for thinking (`enable_thinking`).
+        judge_code: run the tests of code problems on the answers, in a sandbox.
         concurrency: requests at the server, or at the model's engine, at a time.
         out: the directory of the run; where it holds one under the same settings, that run goes on.
         limit, offset: take only so many problems, after passing over so many.
@@ -65,6 +72,11 @@ class RunOptions:
     system: str = ""
     seed: int = 0
     seeded_requests: bool = False
+    reward: RewardOptions | None = None
+    embedding: str = "builtin"
+    similarity: float = 0.85
+    thinking: bool = False
+    judge_code: bool = False
     concurrency: int = 64
     out: Path | None = None
 
@@ -76,6 +88,12 @@ class RunOptions:
         if isinstance(endpoint, str):
             self._become("endpoint", Endpoint(endpoint))
         self._take_model(self.model)
+        reward: object = self.reward
+        if isinstance(reward, str | Path):
+            self._become("reward", parse_reward(str(reward)))
+        ranges.share("similarity", self.similarity)
+        if self.thinking:
+            self._think()
         if self.limit is not None:
             ranges.whole("limit", self.limit, 1)
         ranges.whole("offset", self.offset, 0)
@@ -94,6 +112,13 @@ class RunOptions:
         if model is not None and model.is_builtin and self.prompt == STEP_BY_STEP:
             self._become("prompt", "{question}")
         self._become("model", model)
+
+    def _think(self) -> None:
+        """Both kinds of servers take it in the request's body."""
+        asked = {"chat_template_kwargs": {"enable_thinking": True}}
+        for name in ("endpoint", "model"):
+            if (answers := getattr(self, name)) is not None:
+                self._become(name, replace(answers, extra_body={**asked, **answers.extra_body}))
 
     def _become(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -15,6 +15,12 @@ def whole(name: str, value: object, least: int | None = None) -> None:
         raise UsageError(f"the {name} is {value}; it must be at least {least}")
 
 
+def share(name: str, value: object) -> None:
+    """Raise a UsageError where a value is not above 0 and at most 1."""
+    if not _number(value) or not 0 < value <= 1:  # type: ignore[operator]
+        raise UsageError(f"the {name} is {value!r}; it must be above 0 and at most 1")
+
+
 def sampling(asked: Sampling) -> None:
     """Raise a UsageError where no server could sample so."""
     if not _number(asked.temperature) or asked.temperature < 0:

@@ -16,7 +16,7 @@ from dynasor.journal.records import Setting
 from dynasor.launch.fingerprint import algorithm_name, digest
 from dynasor.launch.options import RunOptions
 from dynasor.programs.program import Program
-from dynasor.wiring import algorithm_setting
+from dynasor.wiring import ALGORITHMS, algorithm_setting
 
 _LONGEST_NAME = 180  # bytes; file systems take 255, and what writes there adds to it
 
@@ -33,6 +33,8 @@ def settings_of(options: RunOptions, algorithm: type[Program], policy: str) -> d
         "scorer": options.scorer,
         "seed": options.seed,
         "offset": options.offset,
+        **({"embedding": options.embedding, "similarity": options.similarity} if semantic(options) else {}),
+        **({"judge_code": True} if options.judge_code else {}),
     }
     if options.trace:
         return settings
@@ -47,12 +49,20 @@ def settings_of(options: RunOptions, algorithm: type[Program], policy: str) -> d
         "stop": "\n".join(sampling.stop),
         "logprobs": sampling.logprobs,
         **_extra_body(options.endpoint or options.model),
+        **({"reward": options.reward.identity} if options.reward else {}),
     }
+
+
+def semantic(options: RunOptions) -> bool:
+    """Whether answers are grouped by meaning."""
+    return options.grouping == "semantic"
 
 
 def _algorithm(asked: str | type[Program], algorithm: type[Program]) -> str:
     if not isinstance(asked, str):
         return algorithm_name(algorithm)
+    if asked.partition(":")[0] in ALGORITHMS:
+        return algorithm_setting(asked)
     module, colon, _ = asked.rpartition(":")
     return algorithm_name(algorithm) if colon and not module.endswith(".py") else algorithm_setting(asked)
 
@@ -78,6 +88,7 @@ def circumstances_of(options: RunOptions) -> dict[str, Setting]:
         "command": shlex.join(sys.argv),
         "endpoint": options.endpoint.url if options.endpoint else None,
         "concurrency": options.concurrency,
+        **({"reward_place": options.reward.place} if options.reward else {}),
         **({"model_file": str(options.model.file), "threads": options.model.threads} if options.model else {}),
     }
 

@@ -13,6 +13,8 @@ from dynasor.engines.embedded_model import DEFAULT_SLOTS, EmbeddedModel
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.recorded import RecordedEngine
+from dynasor.engines.reward_options import make_reward_model
+from dynasor.engines.rewarding import RewardedEngine
 from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
 from dynasor.launch.measures import check_live, check_recorded
@@ -106,6 +108,11 @@ def live_source(options: RunOptions, algorithm: type[Program]) -> Source:
         {"problems": problems.name, "digest": problems.digest(), **identity},
         Limits(requests=options.concurrency, programs=options.concurrency),
     )
+
+
+def rewarded(engine: Engine, options: RunOptions) -> Engine:
+    """The engine with the run's reward model beside it, where there is one."""
+    return engine if options.reward is None else RewardedEngine(engine, make_reward_model(options.reward))
 
 
 def _answering(options: RunOptions) -> tuple[Engine, dict[str, Setting]]:

@@ -187,8 +187,7 @@ class Batch:
             raise EngineError(f"{told}. Once that is mended, the same command goes on", retryable=True)
 
     def _finished(self, program: Program, outcome: Outcome) -> ProgramFinished:
-        plan, problem, evidence = self._plan, program.problem, program.evidence
-        mean_tokens = evidence.tokens / evidence.counted if evidence.counted else 0.0
+        plan, problem = self._plan, program.problem
         return ProgramFinished(
             program=problem.id,
             question=problem.question,
@@ -200,7 +199,7 @@ class Batch:
             tokens=outcome.tokens,
             stopped_by=outcome.stopped_by,
             even_tokens=(
-                plan.even_tokens(problem.id) if plan.even_tokens else mean_tokens * (plan.cap - outcome.failed_count)
+                plan.even_tokens(problem.id) if plan.even_tokens else program.even_tokens(outcome.failed_count)
             ),
             even_recorded=plan.even_tokens is not None,
             cut_tokens=outcome.cut_tokens,

@@ -1,0 +1,92 @@
+"""How the answers of a run are compared: with each other, and with what is right."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from dynasor.answers.grouping import ByEquality, ByNormalForm, ByText, Grouping
+from dynasor.answers.semantic import BySimilarity
+from dynasor.answers.symbolic import SymbolicChecker
+from dynasor.datasets.problem import Judge, Problem, judge
+from dynasor.engines.code_judge import CodeJudge
+from dynasor.engines.embedding import Embedder
+from dynasor.engines.embedding_builtin import BuiltinEmbeddings
+from dynasor.engines.embedding_engine import EmbeddingEngine
+from dynasor.engines.embedding_http import HttpEmbeddings
+from dynasor.engines.endpoint import Endpoint
+from dynasor.engines.engine import Engine
+from dynasor.errors import MissingExtra, UnknownName
+from dynasor.launch.options import GROUPINGS, RunOptions
+from dynasor.programs.program import Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """What compares answers.
+
+    Attributes:
+        grouping: makes the grouping of one program's answers.
+        judge: how right an answer is.
+        embedder: what knows the meaning of answers, where that counts.
+    """
+
+    grouping: Callable[[], Grouping]
+    judge: Judge = judge
+    embedder: Embedder | None = None
+
+    def beside(self, engine: Engine, setup: Setup) -> Engine:
+        """An engine whose answers come with their meaning known, where that counts."""
+        if self.embedder is None:
+            return engine
+        return EmbeddingEngine(engine, self.embedder, lambda completion: _answer(setup, completion.text))
+
+
+def comparing(options: RunOptions, resources: AsyncExitStack) -> Comparing:
+    """What the options ask for; what is to be let go of afterwards goes to the resources.
+
+    The spellings in a file of samples were merged when it was made; those in a run of ours are as the model gave them.
+
+    Raises:
+        UnknownName: for a grouping that is not known.
+        MissingExtra: where a library is missing.
+    """
+    judging = resources.enter_context(CodeJudge()) if options.judge_code else judge
+    match options.grouping:
+        case "auto":
+            merged = options.trace is not None and not Path(options.trace).is_dir()
+            return Comparing(ByText if merged else ByNormalForm, judging)
+        case "normal-form":
+            return Comparing(ByNormalForm, judging)
+        case "text":
+            return Comparing(ByText, judging)
+        case "semantic":
+            embedder = Embedder(_embeddings(options.embedding))
+            return Comparing(lambda: BySimilarity(embedder.vector, options.similarity), judging, embedder)
+        case "symbolic":
+            if find_spec("math_verify") is None:  # found out now, and not at the first pair that needs it
+                raise MissingExtra("symbolic equality", "symbolic")
+            checker = SymbolicChecker()
+            resources.callback(checker.close)
+            return Comparing(lambda: ByEquality(checker.same), _symbolic_judge(checker, judging))
+        case _:
+            raise UnknownName("grouping", options.grouping, GROUPINGS)
+
+
+def _answer(setup: Setup, text: str) -> str | None:
+    return setup.extract(text)
+
+
+def _embeddings(source: str) -> BuiltinEmbeddings | HttpEmbeddings:
+    return BuiltinEmbeddings() if source == "builtin" else HttpEmbeddings(Endpoint(source))
+
+
+def _symbolic_judge(checker: SymbolicChecker, judging: Judge) -> Judge:
+    def judge_symbolically(problem: Problem, answer: str | None) -> float | None:
+        plain = judging(problem, answer)
+        if plain or plain is None or answer is None or problem.gold is None or problem.verdicts is not None:
+            return plain
+        return float(checker.same(answer, problem.gold))
+
+    return judge_symbolically
