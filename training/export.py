@@ -1,7 +1,7 @@
 """Makes the files that the package ships: `python -m training.export --model training/out/policy/model`.
 
-Of a policy `NAME-f16.gguf`, `NAME-q8_0.gguf` and the folder `NAME`; of a reward model `reward-f16.gguf` without its
-head, the head in `reward-f16.json`, and the folder `reward`. The folders are in Hugging Face's layout, for transformers
+Of a policy `NAME-f16.gguf`, `NAME-q8_0.gguf` and the folder `NAME`; of a reward model `reward-q8_0.gguf` without its
+head, the head in `reward-q8_0.json`, and the folder `reward`. The folders are in Hugging Face's layout, for transformers
 and vLLM. The same models give the same bytes.
 """
 
@@ -33,8 +33,8 @@ def export_policy(model: Path, out: Path, name: str = "policy") -> list[Path]:
 
 def export_reward(model: Path, out: Path) -> list[Path]:
     """Writes the reward model of the folder `model`; gives what was written."""
-    gguf = _export_gguf(model, out / "reward-f16.gguf", "f16", Card("dynasor-reward", _REWARD))
-    head = out / "reward-f16.json"
+    gguf = _export_gguf(model, out / "reward-q8_0.gguf", "q8_0", Card("dynasor-reward", _REWARD))
+    head = out / "reward-q8_0.json"
     head.write_text(json.dumps(_head(model)) + "\n")
     return [copy_folder(model, out / "reward"), gguf, head]
 

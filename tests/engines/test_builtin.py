@@ -51,8 +51,8 @@ def test_the_files_are_small() -> None:
     [
         (builtin.policy_gguf, "policy-f16.gguf"),
         (builtin.policy_folder, "model.safetensors"),
-        (builtin.reward_gguf, "reward-f16.gguf"),
-        (builtin.reward_head, "reward-f16.json"),
+        (builtin.reward_gguf, "reward-q8_0.gguf"),
+        (builtin.reward_head, "reward-q8_0.json"),
         (builtin.reward_folder, "model.safetensors"),
     ],
 )

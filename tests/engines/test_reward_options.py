@@ -19,7 +19,7 @@ URL = "http://localhost:8001/v1"
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reward model in the place of the one that is shipped."""
     monkeypatch.setattr(builtin, "_FOLDER", tmp_path)
-    file = LastTokenModel().write(tmp_path / "reward-f16.gguf")
+    file = LastTokenModel().write(tmp_path / "reward-q8_0.gguf")
     file.with_suffix(".json").write_text('{"weight": [1.0]}')
     return file
 
@@ -80,7 +80,7 @@ def test_the_shipped_one(shipped: Path) -> None:
 
 def test_the_shipped_one_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtin, "_FOLDER", tmp_path)
-    with pytest.raises(EngineError, match=r"^this installation lacks a file of the built-in model: .*reward-f16\.gguf"):
+    with pytest.raises(EngineError, match=r"^this installation lacks a file of the built-in model: .*reward-q8_0\.gguf"):
         parse_reward("builtin")
 
 

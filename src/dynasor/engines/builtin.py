@@ -41,7 +41,7 @@ def reward_gguf() -> Path:
     Raises:
         EngineError: where the installation lacks it.
     """
-    return _shipped("reward-f16.gguf")
+    return _shipped("reward-q8_0.gguf")
 
 
 def reward_head() -> Path:
@@ -52,7 +52,7 @@ def reward_head() -> Path:
     Raises:
         EngineError: where the installation lacks it.
     """
-    return _shipped("reward-f16.json")
+    return _shipped("reward-q8_0.json")
 
 
 def reward_folder() -> Path:

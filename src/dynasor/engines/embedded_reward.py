@@ -51,7 +51,7 @@ class RewardScorer:
         """Nothing is read or loaded before `check`.
 
         Args:
-            file: the trunk; the head is beside it (`reward-f16.gguf`, `reward-f16.json`).
+            file: the trunk; the head is beside it (`reward-q8_0.gguf`, `reward-q8_0.json`).
             end: see above.
             context_tokens: the longest text. None: what the model was trained for, and at most 4096.
             threads: llama.cpp's own (see `EmbeddedModel`).
