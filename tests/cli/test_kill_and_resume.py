@@ -13,6 +13,7 @@ from dynasor.journal.records import Landed, ProgramFinished
 from dynasor.programs.program import _seed_of
 from dynasor.request import Finish, RequestId
 from support.commands import finish, start
+from support.faulty_app import STEPS
 from support.faulty_server import FaultyServer
 
 pytestmark = pytest.mark.slow
@@ -21,8 +22,8 @@ PROBLEMS, KILLS, CAP = 300, 20, 10
 TOKEN_DELAY_S = 0.004
 
 
-def write_problems(path: Path) -> None:
-    rows = [{"id": f"q{n}", "question": f"What is {n} + {n}?", "answer": str(n % 7)} for n in range(PROBLEMS)]
+def write_problems(path: Path, count: int = PROBLEMS) -> None:
+    rows = [{"id": f"q{n}", "question": f"What is {n} + {n}?", "answer": str(n % 7)} for n in range(count)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -51,16 +52,26 @@ def answers(directory: Path) -> dict[str, dict[str, object]]:
     return {answer["id"]: answer for answer in map(msgspec.json.decode, lines)}
 
 
+STEP_BY_STEP = ("--api", "completions", "--prompt-file", "steps.txt", "--scorer", "logprob", "--logprobs")
+
+
 @pytest.mark.parametrize(
-    ("policy", "flags"),
-    [("static:threshold=0.7,detect_at=3", ()), ("decided", ("--in-flight",))],
+    ("policy", "flags", "problems", "delays"),
+    [
+        ("static:threshold=0.7,detect_at=3", (), PROBLEMS, 2),
+        ("decided", ("--in-flight",), PROBLEMS, 2),
+        ("static:threshold=0.7,detect_at=4", ("--algorithm", "rebase", *STEP_BY_STEP), 60, 6),
+        ("static:threshold=0.7,detect_at=3", ("--algorithm", "mcts", *STEP_BY_STEP), 60, 2),
+    ],
+    ids=["sc", "sc in flight", "rebase", "mcts"],
 )
 def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
-    tmp_path: Path, policy: str, flags: tuple[str, ...]
+    tmp_path: Path, policy: str, flags: tuple[str, ...], problems: int, delays: int
 ) -> None:
-    write_problems(tmp_path / "problems.jsonl")
+    write_problems(tmp_path / "problems.jsonl", problems)
+    (tmp_path / "steps.txt").write_text(f"{{question}}\n{STEPS}")
     random = Random(11)
-    with FaultyServer(token_delay_s=2 * TOKEN_DELAY_S) as server:
+    with FaultyServer(token_delay_s=delays * TOKEN_DELAY_S) as server:
         code, _, err = finish(start(*command(server.url, "whole", policy, *flags), cwd=tmp_path))
         assert code == 0, err
         server.reset()
@@ -91,12 +102,12 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
     ids = landed(journal)
     assert len(ids) == len(set(ids)), "no branch landed twice"
     finished = [record for record in read_journal(journal) if isinstance(record, ProgramFinished)]
-    assert len(finished) == len({record.program for record in finished}) == PROBLEMS
+    assert len(finished) == len({record.program for record in finished}) == problems
     whole, killed = answers(tmp_path / "whole"), answers(tmp_path / "killed")
     assert {id: answer["answer"] for id, answer in killed.items()} == {
         id: answer["answer"] for id, answer in whole.items()
     }
-    if not flags:
+    if "--in-flight" not in flags:
         assert killed == whole, "without cutting in flight, tokens and branches are the same too"
 
 

@@ -38,6 +38,9 @@ hang=K         after K tokens send nothing more
 linger=1       keep the connection open after a whole stream
 """
 MODEL = "tiny"
+STEPS = "Step by step:\n"
+"""Behind it a prompt holds lines; the answer is one more while there are few of them."""
+
 _DIRECTIVE = re.compile(r"\[\[fault:([^\]]*)\]\]")
 _BREAKS = ("truncate", "disconnect", "bad_json", "error_event", "hang")
 _LOGPROB = -0.5
@@ -51,6 +54,9 @@ def answer_text(prompt: str, draw: int | None, padding: int | None = None) -> st
     """Give the answer: some words, and a number that is the same for seven of ten draws of one prompt."""
     rng = random.Random(f"{prompt}|{draw}")
     usual = random.Random(prompt).randrange(100)
+    asked, steps, written = prompt.partition(STEPS)
+    if steps and written.count("\n") < 2 + len(asked) % 2:
+        return f"so {rng.randrange(4)}\nand so on"
     number = usual if rng.random() < 0.7 else rng.randrange(100)
     return "so " * (rng.randrange(3, 30) if padding is None else padding) + f"The answer is {number}."
 

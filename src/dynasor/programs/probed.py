@@ -85,6 +85,10 @@ class Probed(Program):
             return super().answer_of(completion)
         return self.settings.answer(completion.text, self.setup.extract) if completion.finish.is_whole else None
 
+    def chain_of(self, id: RequestId) -> Chain | None:
+        """The chain that a request probes; None for one that is no probe."""
+        return self._probed.get(id)
+
     def even_tokens(self, failed_count: int) -> float:
         """What was spent on what has ended: nobody knows what a chain that was cut would have written."""
         del failed_count

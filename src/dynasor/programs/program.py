@@ -73,7 +73,8 @@ class Program(ABC):
             Only then does a decided vote decide its answer.
         problem: what is asked.
         setup: what all programs of the run share.
-        knob: how far the knob has been turned; kept by the session.
+        knob: how far the knob has been turned; kept by the session, save where a program turns it itself, its gangs
+            turning it by 0.
         certaindex: the latest reading, in [0, 1].
         branches: the completions that have landed, in the order in which they did; cut and failed ones are not here.
         evidence: running totals over the branches, with the ballot of their answers.
