@@ -11,7 +11,19 @@ from dynasor.answers.extract import EXTRACTORS, MAX_ANSWER_LENGTH, MAX_CODE_LENG
 
 
 def test_names_are_the_public_ones() -> None:
-    assert set(EXTRACTORS) == {"auto", "boxed", "phrase", "hashes", "number", "choice", "code", "last-line"}
+    assert set(EXTRACTORS) == {
+        "auto",
+        "boxed",
+        "phrase",
+        "hashes",
+        "number",
+        "choice",
+        "code",
+        "last-line",
+        "python",
+        "output",
+        "input",
+    }
 
 
 @pytest.mark.parametrize(

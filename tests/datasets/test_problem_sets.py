@@ -133,7 +133,9 @@ def test_a_format_does_not_take_the_columns_of_another(tmp_path: Path) -> None:
 def test_an_unknown_format(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="unknown problem format 'gsm9k'; did you mean 'gsm8k'"):
         problem_set(rows_file(tmp_path, {"question": "a"}), format="gsm9k")
-    assert set(FORMATS) == {"auto", "gsm8k", "math", "asdiv", "jsonl", "csv", "parquet"}
+    files = {"auto", "jsonl", "csv", "parquet"}
+    code = {"humaneval", "mbpp", "livecodebench", "cruxeval", "cruxeval-input"}
+    assert set(FORMATS) == files | code | {"gsm8k", "math", "asdiv"}
 
 
 TEN: list[dict[str, object]] = [{"question": f"{n}?"} for n in range(10)]

@@ -164,3 +164,11 @@ def test_a_partial_run_is_an_error_once_what_there_is_is_written(monkeypatch: py
     assert len(Path("run/answers.jsonl").read_text().splitlines()) == 2
     refused = set()
     assert dynasor.run(trace="trace.jsonl", cap=6, out="run").finished == 4
+
+
+def test_code_is_grouped_by_behaviour_only_where_it_may_be_run() -> None:
+    with pytest.raises(UsageError, match="grouping by behaviour runs what the model wrote; say so with --judge-code"):
+        dynasor.run(trace=write_trace(), grouping="behaviour", cap=6)
+    tally = dynasor.run(trace=write_trace(), grouping="behaviour", judge_code=True, cap=6, out="by behaviour")
+    assert tally.finished > 0
+    assert dynasor.run(trace=write_trace(), grouping="value", cap=6, out="by value").finished > 0

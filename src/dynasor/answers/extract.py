@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from dynasor.answers.code import extract_input, extract_output, extract_python
+
 Extractor = Callable[[str], str | None]
 """text -> the answer it states; None where none could be extracted."""
 
@@ -213,6 +215,10 @@ EXTRACTORS: Mapping[str, Extractor] = MappingProxyType(
         "choice": _said_first(_choice),
         "code": _said_first(_code),
         "last-line": _said_first(_last_line),
+        "python": _said_first(extract_python),
+        "output": _said_first(extract_output),
+        "input": _said_first(extract_input),
     }
 )
-"""By name. `auto` takes a box, else `####` and a number, else a phrase, else the last number."""
+"""By name. `auto` takes a box, else `####` and a number, else a phrase, else the last number. `output` and `input` read
+what CRUXEval asks for."""

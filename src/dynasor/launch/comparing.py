@@ -1,12 +1,15 @@
 """How the answers of a run are compared: with each other, and with what is right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from dynasor.answers.behaviour import ByBehaviour
 from dynasor.answers.grouping import ByEquality, ByNormalForm, ByText, Grouping
+from dynasor.answers.literals import ByValue
 from dynasor.answers.semantic import BySimilarity
 from dynasor.answers.symbolic import SymbolicChecker
 from dynasor.datasets.problem import Judge, Problem, judge
@@ -17,7 +20,7 @@ from dynasor.engines.embedding_engine import EmbeddingEngine
 from dynasor.engines.embedding_http import HttpEmbeddings
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.engine import Engine
-from dynasor.errors import MissingExtra, UnknownName
+from dynasor.errors import MissingExtra, UnknownName, UsageError
 from dynasor.launch.options import GROUPINGS, RunOptions
 from dynasor.programs.program import Setup
 
@@ -29,12 +32,18 @@ class Comparing:
     Attributes:
         grouping: makes the grouping of one program's answers.
         judge: how right an answer is.
+        by_problem: makes it where it is another for each problem.
         embedder: what knows the meaning of answers, where that counts.
     """
 
     grouping: Callable[[], Grouping]
     judge: Judge = judge
     embedder: Embedder | None = None
+    by_problem: Callable[[Problem], Grouping] | None = None
+
+    def setup_of(self, problem: Problem, setup: Setup) -> Setup:
+        """A problem's setup, with its own grouping where it has one."""
+        return setup if self.by_problem is None else replace(setup, grouping=partial(self.by_problem, problem))
 
     def beside(self, engine: Engine, setup: Setup) -> Engine:
         """An engine whose answers come with their meaning known, where that counts."""
@@ -57,10 +66,12 @@ def comparing(options: RunOptions, resources: AsyncExitStack) -> Comparing:
         case "auto":
             merged = options.trace is not None and not Path(options.trace).is_dir()
             return Comparing(ByText if merged else ByNormalForm, judging)
-        case "normal-form":
-            return Comparing(ByNormalForm, judging)
-        case "text":
-            return Comparing(ByText, judging)
+        case "normal-form" | "text" | "value":
+            return Comparing(_PLAIN[options.grouping], judging)
+        case "behaviour":
+            if not isinstance(judging, CodeJudge):
+                raise UsageError("grouping by behaviour runs what the model wrote; say so with --judge-code")
+            return Comparing(ByNormalForm, judging, by_problem=lambda problem: ByBehaviour(judging.behaviour(problem)))
         case "semantic":
             embedder = Embedder(_embeddings(options.embedding))
             return Comparing(lambda: BySimilarity(embedder.vector, options.similarity), judging, embedder)
@@ -72,6 +83,9 @@ def comparing(options: RunOptions, resources: AsyncExitStack) -> Comparing:
             return Comparing(lambda: ByEquality(checker.same), _symbolic_judge(checker, judging))
         case _:
             raise UnknownName("grouping", options.grouping, GROUPINGS)
+
+
+_PLAIN: Mapping[str, Callable[[], Grouping]] = {"normal-form": ByNormalForm, "text": ByText, "value": ByValue}
 
 
 def _answer(setup: Setup, text: str) -> str | None:

@@ -110,7 +110,9 @@ async def prepare(options: RunOptions) -> Launch:
             source.settings["model"] = source.engine.model
         plan = BatchPlan(
             problems=source.problems,
-            session=session_maker(algorithm, setup, policy, in_flight=options.in_flight),
+            session=lambda problem: session_maker(
+                algorithm, answers.setup_of(problem, setup), policy, in_flight=options.in_flight
+            )(problem),
             settings=source.settings | settings,
             cap=options.cap,
             circumstances=circumstances_of(options),

@@ -15,7 +15,7 @@ from dynasor.programs.program import Program
 from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
-GROUPINGS = ("auto", "normal-form", "text", "symbolic", "semantic")
+GROUPINGS = ("auto", "normal-form", "text", "symbolic", "semantic", "value", "behaviour")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
