@@ -60,7 +60,7 @@ STEP_BY_STEP = ("--api", "completions", "--prompt-file", "steps.txt", "--scorer"
     [
         ("static:threshold=0.7,detect_at=3", (), PROBLEMS, 2),
         ("decided", ("--in-flight",), PROBLEMS, 2),
-        ("static:threshold=0.7,detect_at=4", ("--algorithm", "rebase", *STEP_BY_STEP), 60, 6),
+        ("static:threshold=0.7,detect_at=4", ("--algorithm", "rebase", *STEP_BY_STEP), 100, 3),
         ("static:threshold=0.7,detect_at=3", ("--algorithm", "mcts", *STEP_BY_STEP), 60, 2),
     ],
     ids=["sc", "sc in flight", "rebase", "mcts"],
