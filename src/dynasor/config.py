@@ -4,7 +4,7 @@ It knows no concrete class; `wiring` hands it the known ones.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from dynasor.errors import UnknownName, UsageError
@@ -47,14 +47,30 @@ def build(kind: str, text: str, known: Mapping[str, Callable[..., Any]]) -> Any:
     if specification.name not in known:
         raise UnknownName(kind, specification.name, known)
     made = known[specification.name]
-    types = {field.name: field.type for field in fields(made)}  # type: ignore[arg-type]
+    values = _values(kind, text, made)
+    missing = [f.name for f in fields(made) if f.default is MISSING and f.name not in values]  # type: ignore[arg-type]
+    if missing:
+        raise UsageError(f"{kind} {specification.name} needs {missing[0]}: {specification.name}:{missing[0]}=...")
+    return made(**values)
+
+
+def changed(kind: str, text: str, settings: Any) -> Any:
+    """Settings with those that a specification names in place of their own.
+
+    Raises:
+        UnknownName: for an option that is not known.
+        UsageError: for a value of the wrong type, or one that the class refuses.
+    """
+    return replace(settings, **_values(kind, text, type(settings)))
+
+
+def _values(kind: str, text: str, made: Any) -> dict[str, int | float | str]:
+    specification = parse_specification(text)
+    types = {field.name: field.type for field in fields(made)}
     for name in specification.options:
         if name not in types:
             raise UnknownName(f"option of {kind} {specification.name}", name, types or ["none"])
-    missing = [f.name for f in fields(made) if f.default is MISSING and f.name not in specification.options]  # type: ignore[arg-type]
-    if missing:
-        raise UsageError(f"{kind} {specification.name} needs {missing[0]}: {specification.name}:{missing[0]}=...")
-    return made(**{name: _value(text, name, value, types[name]) for name, value in specification.options.items()})
+    return {name: _value(text, name, value, types[name]) for name, value in specification.options.items()}
 
 
 def describe(name: str, made: object) -> str:

@@ -19,7 +19,7 @@ from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.decided import Decided
 from dynasor.allocation.progress import Policy, Progress, asked
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
-from dynasor.config import build, describe, parse_specification
+from dynasor.config import build, changed, describe, parse_specification
 from dynasor.errors import UnknownName, UsageError
 from dynasor.programs.best_of_n import BestOfN
 from dynasor.programs.deepconf import DeepConf
@@ -143,7 +143,7 @@ def _with_settings(text: str, algorithm: type[Program]) -> type[Program]:
     name = parse_specification(text).name
     if algorithm.settings is None:
         raise UsageError(f"algorithm {name} has no settings; write {name}")
-    return algorithm.with_settings(build("algorithm", text, {name: type(algorithm.settings)}))
+    return algorithm.with_settings(changed("algorithm", text, algorithm.settings))
 
 
 def algorithm_setting(name: str) -> str:

@@ -16,6 +16,7 @@ from dynasor.launch.fingerprint import algorithm_name, policy_name
 from dynasor.launch.options import RunOptions
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
 from dynasor.programs.self_consistency import SelfConsistency
+from dynasor.wiring import make_algorithm
 
 PROGRAM = """
 import dynasor
@@ -142,3 +143,9 @@ def test_another_program_of_the_same_name_is_another_run(tmp_path: Path) -> None
     dynasor.run(trace="svamp", policy="even", cap=3, limit=1, out=tmp_path, algorithm=Mine)
     with pytest.raises(SettingsDiffer, match="algorithm was"):
         dynasor.run(trace="svamp", policy="even", cap=3, limit=1, out=tmp_path, algorithm=SelfConsistency)
+
+
+def test_settings_change_what_an_algorithm_has_of_its_own() -> None:
+    probed = make_algorithm("probed-sc:interval=16").settings
+    assert (probed.chains, probed.interval) == (5, 16)
+    assert make_algorithm("mcts:selection=uct").settings.entropy_threshold == 0.99
