@@ -59,6 +59,7 @@ class Request(msgspec.Struct, frozen=True):
         seed: None unless the user asked for seeded requests.
         scored: whether a reward model is to score what comes of it.
         report_every: generated tokens between two reports of what there is so far; None for no reports.
+        optional: its program can do without it: where it fails, though it may succeed later, the program goes on.
     """
 
     id: RequestId
@@ -67,6 +68,7 @@ class Request(msgspec.Struct, frozen=True):
     seed: int | None = None
     scored: bool = False
     report_every: int | None = None
+    optional: bool = False
 
 
 class Finish(StrEnum):

@@ -263,3 +263,19 @@ def test_a_chain_before_its_first_probe_is_not_certain() -> None:
     session = cot()
     session.program.update_certaindex()
     assert session.program.certaindex == 0.0
+
+
+def test_a_probe_that_fails_does_not_fail_the_answer() -> None:
+    play = Play(cot(), chain_of("a"), lambda _: "7}", rounds=0)
+    (chain,) = play.running.values()
+    play.apply(play.session.report(Report(id=chain.id, text="a", tokens=10), 0.0))
+    (probe,) = play.probes
+    assert probe.optional
+    play.probes.clear()
+    play.apply(play.session.land(Completion(id=probe.id, finish=Finish.FAILED, tokens=3, error="gone"), 0.0))
+    assert play.session.program.knob == 1
+    for turn in (2, 3):
+        play.apply(play.session.report(Report(id=chain.id, text="a" * turn, tokens=10 * turn), 0.0))
+        play.land_probes()
+    assert play.outcome is not None
+    assert (play.outcome.answer, play.outcome.failed_count, play.outcome.tokens) == ("7", 1, 99 + 3 + 10)

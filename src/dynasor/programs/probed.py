@@ -114,7 +114,8 @@ class Probed(Program):
         sampling = msgspec.structs.replace(
             self.setup.sampling, temperature=settings.temperature, top_p=settings.top_p, max_tokens=settings.tokens
         )
-        request = self.request(continued(self.prompt, grown.text + settings.behind(grown.text)), sampling)
+        prompt = continued(self.prompt, grown.text + settings.behind(grown.text))
+        request = msgspec.structs.replace(self.request(prompt, sampling), optional=True)
         self._probed[request.id] = next(chain for chain in self.chains if chain.id == grown.id)
         return request
 

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from dynasor.clock import Clock
 from dynasor.engines.engine import Engine, Reporting
 from dynasor.programs.program import Program
@@ -71,6 +73,7 @@ class Dispatcher:
         self._running: set[RequestId] = set()
         self._stalled: dict[ProgramId, str] = {}
         self._running_count: dict[ProgramId, int] = {}
+        self._optional: set[RequestId] = set()  # of those that run
         self._begun: dict[RequestId, Report] = {}  # what there was of requests that go on after an interruption
         self._events: list[Event] = []
         self.draining = False
@@ -148,6 +151,10 @@ class Dispatcher:
                 self._apply(session, session.report(report, self._clock.now()))
 
     def _whole(self, completion: Completion) -> Completion:
+        """What came of a request, with what there was of it before; what is optional fails for good, if at all."""
+        if completion.id in self._optional:
+            self._optional.remove(completion.id)
+            completion = msgspec.structs.replace(completion, retryable=False)
         begun = self._begun.pop(completion.id, None)
         return completion if begun is None else joined(begun, completion)
 
@@ -158,6 +165,8 @@ class Dispatcher:
         while self._waiting and len(self._running) < self._limits.requests:
             id, request = self._waiting.popitem(last=False)
             self._running.add(id)
+            if request.optional:
+                self._optional.add(id)
             self._running_count[id.program] = self._running_count.get(id.program, 0) + 1
             self._engine.submit(request)
 
