@@ -227,7 +227,7 @@ class TestCheck:
 
     async def test_several_models(self, make: Make, app: RewardApp) -> None:
         app.models = ["judge", "jury"]
-        with pytest.raises(UsageError, match=r"has 2 models; name one of them by model=: judge, jury$"):
+        with pytest.raises(UsageError, match=r"has 2 models; name one of them: judge, jury$"):
             await make(model=None).check()
         await make().check()
 

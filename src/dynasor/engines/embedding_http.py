@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -17,9 +17,9 @@ from dynasor.clock import Clock, WallClock
 from dynasor.engines.embedding import Vector
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_server import OpenAIServer
-from dynasor.engines.openai_wire import Answer, Refusal
+from dynasor.engines.openai_wire import Refusal
 from dynasor.engines.retrying import RetryBudget, wait_s
-from dynasor.errors import EngineError, UnknownName, UsageError
+from dynasor.errors import EngineError, UsageError
 
 _TRIAL: Final = "1 + 1 = 2"
 _NO_SUCH_ENDPOINT: Final = (404, 405)
@@ -70,7 +70,7 @@ class HttpEmbeddings:
             UnknownName: it has no such model.
             EngineError: it is out of order.
         """
-        self._model = _chosen(self._endpoint, await self._server.models())
+        self._model = await self._server.chosen_model()
         try:
             await self._attempt(self._server, [_TRIAL])
         except Refusal as refusal:
@@ -129,7 +129,7 @@ class HttpEmbeddings:
             fields["model"] = self._model
         answer = _EmbeddingAnswer(len(texts))
         body = msgspec.json.encode({**fields, **self._endpoint.extra_body})
-        await server.ask("/embeddings", body, cast("Answer", answer))
+        await server.ask("/embeddings", body, answer)
         return answer.vectors
 
 
@@ -145,6 +145,8 @@ class _Embeddings(msgspec.Struct):
 class _EmbeddingAnswer:
     """The answer to one HTTP request; it comes as a whole."""
 
+    begun = done = False  # those of a stream
+
     def __init__(self, count: int) -> None:
         self.vectors: list[Vector] = []
         self._count = count
@@ -157,13 +159,3 @@ class _EmbeddingAnswer:
         if len(self.vectors) != self._count:
             told = f"the server gave {len(self.vectors)} embeddings for {self._count} texts"
             raise EngineError(told, retryable=False)
-
-
-def _chosen(endpoint: Endpoint, known: Sequence[str] | None) -> str | None:
-    if not known:
-        return endpoint.model
-    if endpoint.model is None and len(known) > 1:
-        raise UsageError(f"{endpoint.url} has {len(known)} models; name one of them: {', '.join(known)}")
-    if endpoint.model is not None and endpoint.model not in known:
-        raise UnknownName("model", endpoint.model, known)
-    return endpoint.model or known[0]

@@ -21,7 +21,7 @@ from dynasor.engines.openai_wire import Answer
 from dynasor.engines.outbox import Outbox
 from dynasor.engines.reporting import Milestones
 from dynasor.engines.retrying import RetryBudget, wait_s
-from dynasor.errors import EngineError, UnknownName, UsageError
+from dynasor.errors import EngineError, UsageError
 from dynasor.request import Completion, Finish, Report, Request, RequestId
 
 
@@ -81,14 +81,7 @@ class OpenAIEngine:
             UnknownName: it has no such model.
             EngineError: it is out of order.
         """
-        known = await self._server.models()
-        if not known:
-            return
-        if self._model is None and len(known) > 1:
-            raise UsageError(f"{self._endpoint.url} has {len(known)} models; name one of them: {', '.join(known)}")
-        if self._model is not None and self._model not in known:
-            raise UnknownName("model", self._model, known)
-        self._model = known[0] if self._model is None else self._model
+        self._model = await self._server.chosen_model()
 
     def submit(self, request: Request) -> None:
         """Start a request. Whatever is wrong with it or with the server comes back as a completion.

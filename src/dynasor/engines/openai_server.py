@@ -7,22 +7,45 @@ hold the request's headers, and with them the key. It knows nothing of retries.
 import asyncio
 from contextlib import suppress
 from datetime import datetime
+from typing import Protocol
 
 import aiohttp
 import msgspec
 
 from dynasor.clock import utc_timestamp
 from dynasor.engines.endpoint import Endpoint
-from dynasor.engines.openai_wire import Answer, Refusal, model_names, one_line, refused
+from dynasor.engines.openai_wire import Refusal, model_names, one_line, refused
 from dynasor.engines.retrying import NOT_IN_THIS_RUN_S, asked_wait_s, http_date
 from dynasor.engines.sse import EventParser
-from dynasor.errors import EngineError, UsageError
+from dynasor.errors import EngineError, UnknownName, UsageError
 
 LONGEST_ERROR = 300  # characters
 _KEEP_ALIVE_S = 2.0  # shorter than any server's: a connection that the server closes as we write to it costs a retry
 _LAST_BYTES_S = 0.1  # between the stream's own end and the connection's; after that the connection is given up
 _ERROR_BODY_BYTES = 64 << 10
 _SHORTEST_SECRET = 8  # a shorter key ("EMPTY", "none") is a placeholder, and would black out common words
+
+
+class Reading(Protocol):
+    """What an answer is read into, event by event or as a whole."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether a token has come."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether it has told its own end."""
+        ...
+
+    def read(self, payload: bytes) -> None:
+        """Take in the data of one event, or a whole body."""
+        ...
+
+    def end(self) -> None:
+        """Check that nothing is missing."""
+        ...
 
 
 class OpenAIServer:
@@ -58,7 +81,24 @@ class OpenAIServer:
         except (aiohttp.ClientError, OSError) as fault:
             raise UsageError(f"cannot reach {url}: {_why(fault)}; is the server running?") from None
 
-    async def ask(self, path: str, body: bytes, answer: Answer) -> None:
+    async def chosen_model(self) -> str | None:
+        """The model to ask: the one that the endpoint names, else the only one there is; None where nobody tells.
+
+        Raises:
+            UsageError: nobody answers, the key is refused, or there are several models and none is named.
+            UnknownName: there is no such model.
+            EngineError: the server is out of order.
+        """
+        wanted, known = self._endpoint.model, await self.models()
+        if not known:
+            return wanted
+        if wanted is None and len(known) > 1:
+            raise UsageError(f"{self._endpoint.url} has {len(known)} models; name one of them: {', '.join(known)}")
+        if wanted is not None and wanted not in known:
+            raise UnknownName("model", wanted, known)
+        return wanted or known[0]
+
+    async def ask(self, path: str, body: bytes, answer: Reading) -> None:
         """Send a request and read its answer into `answer`. To cancel this is to close the connection.
 
         Raises:
@@ -113,7 +153,7 @@ class OpenAIServer:
             )
         return self._open_session
 
-    async def _read(self, response: aiohttp.ClientResponse, answer: Answer, patience: asyncio.Timeout) -> None:
+    async def _read(self, response: aiohttp.ClientResponse, answer: Reading, patience: asyncio.Timeout) -> None:
         if not self._endpoint.stream or response.content_type == "application/json":
             answer.read(await response.read())
             answer.end()
@@ -132,7 +172,7 @@ class OpenAIServer:
         answer.end()
         await _let_end(response)
 
-    def _stalled(self, answer: Answer) -> str:
+    def _stalled(self, answer: Reading) -> str:
         timeouts = self._endpoint.timeouts
         if answer.begun:
             return f"the answer stalled: no more of it for {timeouts.idle_s:g} s"

@@ -7,15 +7,15 @@ import asyncio
 import os
 import random
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 from dynasor.clock import Clock, WallClock
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_server import OpenAIServer
-from dynasor.engines.openai_wire import Answer, Refusal
+from dynasor.engines.openai_wire import Refusal
 from dynasor.engines.retrying import RetryBudget, wait_s
 from dynasor.engines.reward_wire import Call, RewardForm, calls, rewards
-from dynasor.errors import EngineError, UnknownName, UsageError
+from dynasor.errors import EngineError, UsageError
 from dynasor.request import Message, Prompt
 
 _TRIAL: Final = (Message("user", "What is 1 + 1?"), Message("assistant", "2"))
@@ -74,7 +74,7 @@ class HttpRewardModel:
             UnknownName: it has no such model.
             EngineError: it is out of order.
         """
-        self._model = _chosen(self._endpoint, await self._server.models())
+        self._model = await self._server.chosen_model()
         plain = self._form.api != "score" and not self._form.step_tag
         (call,) = calls(["1 + 1 = 2" if plain else _TRIAL], self._form, self._model)
         try:
@@ -120,7 +120,7 @@ class HttpRewardModel:
     async def _attempt(self, call: Call) -> list[float]:
         answer = _RewardAnswer(self._form, len(call.places))
         async with self._slots:
-            await self._server.ask(self._form.path, call.body, cast("Answer", answer))
+            await self._server.ask(self._form.path, call.body, answer)
         return answer.scores
 
     def _unfit(self, refusal: Refusal) -> UsageError | EngineError:
@@ -132,6 +132,8 @@ class HttpRewardModel:
 
 class _RewardAnswer:
     """The answer to one call; it comes as a whole."""
+
+    begun = done = False  # those of a stream
 
     def __init__(self, form: RewardForm, count: int) -> None:
         self.scores: list[float] = []
@@ -145,13 +147,3 @@ class _RewardAnswer:
         if len(self.scores) != self._count:
             told = f"the reward model gave {len(self.scores)} figures for {self._count} texts"
             raise EngineError(told, retryable=False)
-
-
-def _chosen(endpoint: Endpoint, known: Sequence[str] | None) -> str | None:
-    if not known:
-        return endpoint.model
-    if endpoint.model is None and len(known) > 1:
-        raise UsageError(f"{endpoint.url} has {len(known)} models; name one of them by model=: {', '.join(known)}")
-    if endpoint.model is not None and endpoint.model not in known:
-        raise UnknownName("model", endpoint.model, known)
-    return endpoint.model or known[0]
