@@ -1,8 +1,8 @@
 """Makes the files that the package ships: `python -m training.export --model training/out/policy/model`.
 
 Of a policy `NAME-f16.gguf`, `NAME-q8_0.gguf` and the folder `NAME`; of a reward model `reward-q8_0.gguf` without its
-head, the head in `reward-q8_0.json`, and the folder `reward`. The folders are in Hugging Face's layout, for transformers
-and vLLM. The same models give the same bytes.
+head, the head in `reward-q8_0.json`, and the folder `reward`. The folders are in Hugging Face's layout, for
+transformers and vLLM. The same models give the same bytes.
 """
 
 import argparse
