@@ -54,7 +54,9 @@ def copy_folder(model: Path, target: Path) -> Path:
 
 def _export_gguf(model: Path, path: Path, precision: Precision, card: Card) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(model, path, precision, card)
+    beside = path.with_suffix(".part")
+    write(model, beside, precision, card)
+    beside.replace(path)  # whoever has the old one mapped keeps it
     return path
 
 

@@ -93,7 +93,7 @@ def test_texts_without_an_answer_are_an_exit_code_too(
         ((" ",), "the question is empty; write one, in quotes"),
         (("\udce9t\udce9?",), "the question is not UTF-8 text"),
         (("q", "--endpoint", "http://127.0.0.1:9"), "cannot reach http://127.0.0.1:9"),
-        (("q", "--endpoint", "http://127.0.0.1:9", "--cap", 3), "raise the cap"),
+        (("q", "--cap", 3, "--policy", "static:detect_at=5"), "raise the cap"),
         (("q", "--endpoint", "http://127.0.0.1:9", "--policy", "statik"), "did you mean 'static'?"),
         (("q", "--model", "gone.gguf"), "gone.gguf"),
         ((), "Missing argument 'QUESTION'"),

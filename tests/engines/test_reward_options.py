@@ -7,6 +7,7 @@ from dynasor.engines import builtin
 from dynasor.engines.embedded_reward import RewardScorer
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.reward_http import HttpRewardModel
+from dynasor.engines.reward_memory import RememberingRewardModel
 from dynasor.engines.reward_options import RewardFile, RewardOptions, RewardServer, make_reward_model, parse_reward
 from dynasor.engines.reward_wire import RewardForm
 from dynasor.errors import EngineError, UnknownName, UsageError
@@ -74,7 +75,8 @@ def test_the_shipped_one(shipped: Path) -> None:
     assert options == RewardFile(shipped, "<|end|>", threads=2)
     assert options.place == str(shipped)
     model = make_reward_model(options)
-    assert isinstance(model, RewardScorer)
+    assert isinstance(model, RememberingRewardModel)
+    assert isinstance(model.reward_model, RewardScorer)
     assert model.end == "<|end|>"
 
 
@@ -88,7 +90,8 @@ def test_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     options = parse_reward("http://localhost:8001,end=</s>")
     assert options.place == URL
     model = make_reward_model(options)
-    assert isinstance(model, HttpRewardModel)
+    assert isinstance(model, RememberingRewardModel)
+    assert isinstance(model.reward_model, HttpRewardModel)
     assert model.end == "</s>"
     monkeypatch.setenv("OPENAI_API_KEY", "no\nkey")
     with pytest.raises(UsageError, match=r"\$OPENAI_API_KEY holds a character"):

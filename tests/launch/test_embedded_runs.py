@@ -1,12 +1,14 @@
 import json
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import pytest
 
 import dynasor
 from dynasor.engines.builtin import policy_gguf
 from dynasor.engines.embedded_model import EmbeddedModel
+from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import SettingsDiffer, UsageError
 from dynasor.journal.journal import read_journal
 from dynasor.journal.records import Landed, RunStarted
@@ -14,6 +16,8 @@ from dynasor.launch.options import RunOptions
 from dynasor.launch.sources import live_source
 from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.request import Sampling
+from dynasor.runtime.dispatcher import Limits
+from dynasor.wiring import make_algorithm
 
 SHORT = Sampling(max_tokens=60, temperature=0.8)
 
@@ -77,3 +81,15 @@ def test_more_tokens_than_the_context_holds_are_refused() -> None:
 def test_a_trace_takes_no_model() -> None:
     with pytest.raises(UsageError, match="a trace brings its problems and its answers"):
         dynasor.run(trace="svamp", model="builtin")
+
+
+def test_chains_leave_room_for_their_probes() -> None:
+    options: dict[str, Any] = {"problems": "words", "model": "builtin", "sampling": dynasor.Sampling(max_tokens=64)}
+    source = live_source(RunOptions(**options, algorithm="probed-cot", concurrency=64), make_algorithm("probed-cot"))
+    assert source.limits == Limits(requests=64, programs=4), "of the eight slots"
+    joined = make_algorithm("probed-sc")
+    assert live_source(RunOptions(**options), joined).limits == Limits(requests=64, programs=1), "it gets ten slots"
+    with pytest.raises(UsageError, match="5 streams of a program and what runs beside them need 10 places"):
+        live_source(RunOptions(**options, concurrency=9), joined)
+    served = RunOptions(**{**options, "model": None}, endpoint=Endpoint("http://127.0.0.1:9/v1"))
+    assert live_source(served, joined).limits == Limits(requests=64, programs=6)

@@ -42,6 +42,11 @@ class EmbeddedEngine:
     def __repr__(self) -> str:
         return f"EmbeddedEngine(file={str(self._model.file)!r})"
 
+    @property
+    def slot_count(self) -> int:
+        """Requests that are answered at one time."""
+        return self._model.slot_count
+
     async def check(self) -> None:
         """Load the model.
 

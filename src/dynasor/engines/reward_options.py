@@ -15,6 +15,7 @@ from dynasor.engines.embedded_file import read_gguf
 from dynasor.engines.embedded_reward import RewardScorer
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.reward_http import HttpRewardModel
+from dynasor.engines.reward_memory import RememberingRewardModel
 from dynasor.engines.reward_queue import RewardModel
 from dynasor.engines.reward_wire import RewardForm
 from dynasor.errors import UnknownName, UsageError
@@ -119,7 +120,7 @@ def make_reward_model(options: RewardOptions) -> RewardModel:
     Raises:
         UsageError: the key of a server cannot be sent.
     """
-    return options.make()
+    return RememberingRewardModel(options.make())
 
 
 def parse_reward(text: str) -> RewardOptions:

@@ -25,8 +25,9 @@ def policy_name(policy: Policy) -> str:
 
 
 def algorithm_name(algorithm: type[Program]) -> str:
-    """The place of a class, and the digest of its source."""
-    return _named(algorithm)
+    """The place of a class, and the digest of its source and its settings."""
+    named = _named(algorithm)
+    return named if algorithm.settings is None else f"{named} {algorithm.settings!r}"
 
 
 def digest(text: str) -> str:

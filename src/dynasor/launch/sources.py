@@ -99,15 +99,29 @@ def live_source(options: RunOptions, algorithm: type[Program]) -> Source:
     count = sum(
         1 for _ in problems
     )  # reads every row once, so that a malformed one is found before anything is paid for
-    engine, identity = _answering(options)
+    engine, identity = _answering(options, 2 * algorithm.stream_count())
     return Source(
         problems.name,
         problems,
         count,
         engine,
         {"problems": problems.name, "digest": problems.digest(), **identity},
-        Limits(requests=options.concurrency, programs=options.concurrency),
+        _limits(engine, options, algorithm),
     )
+
+
+def _limits(engine: Engine, options: RunOptions, algorithm: type[Program]) -> Limits:
+    """As many programs as requests; where programs keep streams running, half of the places are left for the others."""
+    streams = algorithm.stream_count()
+    if not streams:
+        return Limits(requests=options.concurrency, programs=options.concurrency)
+    places = engine.slot_count if isinstance(engine, EmbeddedEngine) else options.concurrency
+    if places < 2 * streams:
+        raise UsageError(
+            f"{streams} streams of a program and what runs beside them need {2 * streams} places, and there are"
+            f" {places}; raise --concurrency"
+        )
+    return Limits(requests=options.concurrency, programs=places // (2 * streams))
 
 
 def rewarded(engine: Engine, options: RunOptions) -> Engine:
@@ -115,15 +129,16 @@ def rewarded(engine: Engine, options: RunOptions) -> Engine:
     return engine if options.reward is None else RewardedEngine(engine, make_reward_model(options.reward))
 
 
-def _answering(options: RunOptions) -> tuple[Engine, dict[str, Setting]]:
+def _answering(options: RunOptions, least_slots: int) -> tuple[Engine, dict[str, Setting]]:
     """Who answers, and what identifies it in a journal as far as it is known by now."""
     if options.endpoint is not None:
         return OpenAIEngine(options.endpoint), {"api": options.endpoint.api}
     assert options.model is not None  # noqa: S101  (for the type checker)
-    return _embedded(options.model, options.concurrency, options.sampling.max_tokens)
+    slots = options.model.slots or min(options.concurrency, max(DEFAULT_SLOTS, least_slots))
+    return _embedded(replace(options.model, slots=slots), options.sampling.max_tokens)
 
 
-def _embedded(model: EmbeddedModel, concurrency: int, max_tokens: int) -> tuple[Engine, dict[str, Setting]]:
+def _embedded(model: EmbeddedModel, max_tokens: int) -> tuple[Engine, dict[str, Setting]]:
     file = read_gguf(model.file)
     context = file.context_tokens(model)
     if max_tokens > context:
@@ -131,6 +146,5 @@ def _embedded(model: EmbeddedModel, concurrency: int, max_tokens: int) -> tuple[
             f"max_tokens is {max_tokens}, and the context of {file.path.name} is {context} tokens, the prompt included;"
             " lower --max-tokens or raise --context"
         )
-    slots = model.slots or min(concurrency, DEFAULT_SLOTS)
     settings: dict[str, Setting] = {"api": model.api, "model": file.fingerprint(), "context_tokens": context}
-    return EmbeddedEngine(replace(model, slots=slots)), settings
+    return EmbeddedEngine(model), settings

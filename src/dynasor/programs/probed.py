@@ -36,6 +36,11 @@ class Probed(Program):
         self.chains: list[Chain] = []
         self._probed: dict[RequestId, Chain] = {}  # by the probe
 
+    @classmethod
+    def stream_count(cls) -> int:
+        """Its chains."""
+        return cls.settings.chains
+
     def execute(self) -> Execution:
         """Run the chains, and answer by what they come to."""
         requests = self._start()

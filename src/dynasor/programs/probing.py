@@ -24,14 +24,14 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """How a chain is probed.
+    r"""How a chain is probed.
 
     Attributes:
         interval: generated tokens between two probes: one refinement round.
         window: how many of the last probes have to agree.
         tokens: the most tokens of a probe.
         temperature, top_p: of a probe.
-        suffix: what is put behind the chain so that an answer follows.
+        suffix: what is put behind the chain so that an answer follows; `\n` may be written with a backslash.
         chains: how many chains are probed together.
         effort: a name for interval and window together; "" for none.
 
@@ -50,6 +50,7 @@ class Probing:
 
     def __post_init__(self) -> None:
         """Read the effort, and refuse what cannot be."""
+        object.__setattr__(self, "suffix", self.suffix.replace("\\n", "\n"))
         if self.effort:
             if self.effort not in EFFORTS:
                 raise UsageError(f"effort is '{self.effort}'; it must be one of {', '.join(EFFORTS)}")

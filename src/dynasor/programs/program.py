@@ -101,6 +101,11 @@ class Program(ABC):
         self._random: Random | None = None
 
     @classmethod
+    def stream_count(cls) -> int:
+        """How many streams of one program run beside its other requests; a host must leave these room."""
+        return 0
+
+    @classmethod
     def with_settings(cls, settings: object) -> type[Self]:
         """This algorithm with other settings."""
         own = {"settings": settings, "__doc__": cls.__doc__, "__module__": cls.__module__}
