@@ -16,9 +16,11 @@ from typing import Any
 from dynasor.allocation.allocator import Allocator, InFlight, InRounds
 from dynasor.allocation.baselines import Beta, Even, Length, Windows
 from dynasor.allocation.compose import FirstToStop
+from dynasor.allocation.curve import Curve
 from dynasor.allocation.decided import Decided
 from dynasor.allocation.progress import Policy, Progress, asked
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
+from dynasor.calibration.policy_file import ENDING, read_policy_file
 from dynasor.config import build, changed, describe, parse_specification
 from dynasor.errors import UnknownName, UsageError
 from dynasor.programs.best_of_n import BestOfN
@@ -50,6 +52,7 @@ POLICIES: Mapping[str, Callable[..., Policy]] = {
     "decided": Decided,
     "windows": Windows,
     "beta": Beta,
+    "curve": Curve,
 }
 
 CERTAIN = "static:threshold=0.7,detect_at=5"
@@ -59,9 +62,13 @@ DECIDED_OR_CERTAIN = f"decided+{CERTAIN}"
 def make_policy(text: str) -> tuple[Policy, str]:
     """A policy, and its canonical specification; `a+b` follows both, and stops with the first that stops.
 
+    A file that `dynasor calibrate` wrote (`policy.toml`) names one too.
+
     Raises:
         UsageError: where it names no known policy, or settings that cannot be.
     """
+    if text.endswith(ENDING):
+        text = read_policy_file(Path(text)).policy
     if not all(parse_specification(part).name for part in text.split("+")):
         raise UsageError(f"'{text}' lacks the name of a policy; write one, or several with + between them")
     known = POLICIES

@@ -11,12 +11,13 @@ from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.decided import Decided
 from dynasor.allocation.progress import Policy
 from dynasor.allocation.threshold import StaticThreshold
+from dynasor.calibration.policy_file import PolicyFile, write_policy_file
 from dynasor.errors import SettingsDiffer, UsageError
 from dynasor.launch.fingerprint import algorithm_name, policy_name
 from dynasor.launch.options import RunOptions
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
 from dynasor.programs.self_consistency import SelfConsistency
-from dynasor.wiring import make_algorithm
+from dynasor.wiring import make_algorithm, make_policy
 
 PROGRAM = """
 import dynasor
@@ -149,3 +150,13 @@ def test_settings_change_what_an_algorithm_has_of_its_own() -> None:
     probed = make_algorithm("probed-sc:interval=16").settings
     assert (probed.chains, probed.interval) == (5, 16)
     assert make_algorithm("mcts:selection=uct").settings.entropy_threshold == 0.99
+
+
+def test_a_policy_file_names_its_policy(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    write_policy_file(PolicyFile(policy="decided+curve:table=1.0@5/0.7@12,detect_at=5,step=5"), path)
+    policy, canonical = make_policy(str(path))
+    assert canonical == "decided+curve:table=1.0@5/0.7@12,detect_at=5,step=5"
+    assert isinstance(policy, FirstToStop)
+    with pytest.raises(UsageError, match=r"cannot read the policy file gone\.toml"):
+        make_policy("gone.toml")

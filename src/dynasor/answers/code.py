@@ -64,8 +64,10 @@ def normal_code(code: str) -> str:
     """
     tree = _tree(code)
     for node in ast.walk(tree) if tree else ():
-        if isinstance(node, (ast.Module, *_DEFINITIONS)) and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, _DEFINITIONS) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
+        elif isinstance(node, ast.Module) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or node.body  # a text alone is no docstring but an answer
     try:
         return ast.unparse(tree) if tree else _trimmed(code)
     except RecursionError:  # a sum of thousands of terms

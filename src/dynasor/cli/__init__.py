@@ -16,6 +16,7 @@ COMMANDS = {
         "dynasor.cli.run:run",
         "Answer problems, giving each as much compute as its certainty asks for.",
     ),
+    "calibrate": ("dynasor.cli.calibrate:calibrate", "Choose a policy that keeps a promise, on labelled answers."),
     "show": ("dynasor.cli.show:show", "Look into a run: its problems, or how one of them was answered."),
     "report": ("dynasor.cli.report:report", "Compare runs: table, tokens-to-accuracy plot, page."),
     "bench": ("dynasor.cli.bench:bench", "Regenerate the committed results."),

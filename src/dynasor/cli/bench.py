@@ -9,12 +9,21 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
+from dynasor.bench.algorithm_arms import full_arms, quick_arms, server_arms
+from dynasor.bench.algorithm_journals import Journals
+from dynasor.bench.algorithm_plots import write_figure
+from dynasor.bench.algorithm_study import AlgorithmPlan, summed_up
+from dynasor.bench.algorithm_tables import FIGURE, write_algorithms
 from dynasor.bench.engine_backends import BACKENDS, VERSIONS
 from dynasor.bench.engine_study import CONDITIONS, EnginePlan, run_engines
 from dynasor.bench.policy_study import CAPS, ORDERS, StudyPlan, run_study
 from dynasor.bench.policy_tables import write_study
 from dynasor.bench.provenance import provenance
 from dynasor.bench.runner_speed import SIZES, Measured, measure, measure_in_process
+from dynasor.bench.trace_study import TracePlan, run_traces
+from dynasor.bench.trace_tables import write_traces
+from dynasor.cli.algorithm_runs import run_arms
+from dynasor.cli.algorithm_tables import print_algorithms
 from dynasor.cli.engine_tables import print_engines
 from dynasor.clock import WallClock
 from dynasor.errors import UsageError
@@ -86,6 +95,74 @@ def engines(engine: str, repeats: int, window: int, cancels: int, out: Path) -> 
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (origin, *found)))
     print_engines(found)
+
+
+@bench.command()
+@click.option("--engine", type=click.Choice([*BACKENDS, "both"]), default="both", show_default=True)
+@click.option("--problems", type=int, help="The first so many built-in problems.  [default: 300; quick: 40]")
+@click.option("--arms", help="Run only these, with commas between them.  [default: all]")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="A few small arms on the embedded engine; two minutes.")
+@click.option("--no-runs", is_flag=True, help="Run nothing: read the journals that are there, and draw.")
+@click.option("--out", type=click.Path(path_type=Path), help="[default: results/algorithms; quick: runs/algorithms]")
+def algorithms(
+    engine: str, problems: int | None, arms: str | None, seed: int, quick: bool, no_runs: bool, out: Path | None
+) -> None:
+    """Compare all algorithms live, with the built-in models: accuracy against tokens, with intervals.
+
+    An interrupted study goes on where it was, arm by arm and problem by problem; an arm that is done is not run again.
+    Two studies with different --arms may run side by side in one folder; the figures are those of all that is done.
+
+    \b
+    Example:
+      dynasor bench algorithms --engine embedded --arms branches,rebase-16-reward
+    """  # noqa: D301
+    out = out or Path("runs" if quick else "results") / "algorithms"
+    engines = ("embedded",) if quick else tuple(BACKENDS) if engine == "both" else (engine,)
+    known = {name: quick_arms() if quick else server_arms() if name == "vllm" else full_arms() for name in engines}
+    count = _positive("problems", (40 if quick else 300) if problems is None else problems)
+    whole = AlgorithmPlan(known, count, seed, Journals(out))
+    if not no_runs:
+        run_arms(whole.only(arms.split(",")) if arms else whole, partial(click.echo, err=True))
+    rows = summed_up(whole)
+    write_algorithms(rows, provenance(seed=seed, problems=f"the first {count} of words"), out)
+    write_figure(rows, out / FIGURE)
+    print_algorithms(rows)
+    click.echo(f"wrote {out}/README.md, {out}/rows.jsonl and {out}/{FIGURE}")
+
+
+@bench.command()
+@click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--problems", type=click.Path(path_type=Path), help="Folder of humaneval.jsonl and cruxeval.jsonl.")
+@click.option("--orders", default=ORDERS, show_default=True, help="Seeded orders of every problem's samples.")
+@click.option("--probe-tokens", default=20, show_default=True, help="What a probe costs, where it was not recorded.")
+@click.option("--judge-code", is_flag=True, help="Run recorded programs, in a sandbox, to group them by behaviour.")
+@click.option("--quick", is_flag=True, help="Two orders, and run no programs.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/traces"), show_default=True)
+def traces(
+    traces: tuple[Path, ...],
+    problems: Path | None,
+    orders: int,
+    probe_tokens: int,
+    judge_code: bool,
+    quick: bool,
+    out: Path,
+) -> None:
+    """Evaluate recorded probed chains, paths with rewards, and code, as TRACES (files or folders) hold them.
+
+    Samples of code are compared where --problems holds what they answer; by behaviour only with --judge-code.
+
+    \b
+    Example:
+      dynasor bench traces ../shared/data/traces --problems ../shared/data/problems --quick
+    """  # noqa: D301
+    files = _files(traces)
+    orders = 2 if quick else _positive("orders", orders)
+    plan = TracePlan(files, problems, orders, _positive("probe-tokens", probe_tokens), judge_code and not quick)
+    console = Console(stderr=True)
+    studies = list(track(run_traces(plan), "replaying", total=len(files), console=console))
+    write_traces(studies, provenance(seeds=f"0 to {orders - 1}"), out)
+    click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
 
 
 def _told(measured: Measured) -> str:
