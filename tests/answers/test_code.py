@@ -148,7 +148,7 @@ def test_the_functions_that_tests_call() -> None:
 
 
 def test_a_text_alone_is_an_answer_and_no_docstring() -> None:
-    assert normal_code("'abc'") == "'abc'"
+    assert normal_code("'abc'") == normal_code('"abc"')
     assert normal_code('"abc"') != normal_code('"xyz"')
     assert normal_code('"""What it does."""\nx = 1') == "x = 1"
     assert normal_code('def f():\n    """Nothing."""') == "def f():\n    pass"
