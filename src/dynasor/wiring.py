@@ -18,6 +18,7 @@ from dynasor.allocation.baselines import Beta, Even, Length, Windows
 from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.curve import Curve
 from dynasor.allocation.decided import Decided
+from dynasor.allocation.hopeless import Hopeless
 from dynasor.allocation.progress import Policy, Progress, asked
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.calibration.policy_file import ENDING, read_policy_file
@@ -53,6 +54,7 @@ POLICIES: Mapping[str, Callable[..., Policy]] = {
     "windows": Windows,
     "beta": Beta,
     "curve": Curve,
+    "hopeless": Hopeless,
 }
 
 CERTAIN = "static:threshold=0.7,detect_at=5"

@@ -16,6 +16,8 @@ from dynasor.bench.algorithm_study import AlgorithmPlan, summed_up
 from dynasor.bench.algorithm_tables import FIGURE, write_algorithms
 from dynasor.bench.engine_backends import BACKENDS, VERSIONS
 from dynasor.bench.engine_study import CONDITIONS, EnginePlan, run_engines
+from dynasor.bench.gain_study import CAUTION, GainPlan, run_gain
+from dynasor.bench.gain_tables import write_gain
 from dynasor.bench.policy_study import CAPS, ORDERS, StudyPlan, run_study
 from dynasor.bench.policy_tables import write_study
 from dynasor.bench.provenance import provenance
@@ -129,6 +131,19 @@ def algorithms(
     write_figure(rows, out / FIGURE)
     print_algorithms(rows)
     click.echo(f"wrote {out}/README.md, {out}/rows.jsonl and {out}/{FIGURE}")
+
+
+@bench.command()
+@click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--orders", default=10, show_default=True, help="Seeded orders of every problem's samples.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/gain"), show_default=True)
+def gain(traces: tuple[Path, ...], orders: int, out: Path) -> None:
+    """Compare stopping by expected gain with the rules that learn nothing; fitted on one half, judged on the other."""
+    plan = GainPlan(_files(traces), orders=_positive("orders", orders))
+    studies = list(track(run_gain(plan), "replaying", total=len(plan.traces), console=Console(stderr=True)))
+    origin = provenance(seeds=f"0 to {orders - 1}", prices=plan.prices, weight=CAUTION.weight, errors=CAUTION.errors)
+    write_gain(studies, origin, out)
+    click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
 
 
 @bench.command()
