@@ -111,3 +111,10 @@ def test_groups_that_turn_out_to_be_one_add_their_weights() -> None:
 def test_a_weight_is_a_number_of_at_least_0(weight: float) -> None:
     with pytest.raises(ProgramError, match="branch 7 weighs"):
         WeightedBallot().cast(7, "a", weight)
+
+
+def test_a_weight_too_small_to_be_a_share_counts_for_nothing() -> None:
+    ballot = WeightedBallot()
+    for branch, (answer, weight) in enumerate([("a", 1.0), ("a", 1.0), ("b", 5e-324)]):
+        ballot.cast(branch, answer, weight)
+    assert ballot.certaindex == 1.0

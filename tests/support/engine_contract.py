@@ -17,7 +17,7 @@ from dynasor.engines.engine import Engine, Reporting
 from dynasor.request import Completion, Finish, ProgramId, Report, Request, RequestId
 
 MakeRequest = Callable[[int], Request]
-LIMIT_S = 5.0
+LIMIT_S = 60.0  # to tell a wait without end from one beside other work
 
 
 async def collect(engine: Engine, count: int) -> list[Completion]:

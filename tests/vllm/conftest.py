@@ -11,7 +11,6 @@ import pytest
 from dynasor.bench.vllm_options import ENVIRONMENT, ServerOptions
 from dynasor.bench.vllm_server import VLLMServer
 from dynasor.engines.builtin import policy_folder
-from support import engine_contract
 from support.process_groups import living
 from support.reward_folder import make_reward_folder
 
@@ -20,18 +19,13 @@ POLICY = policy_folder()
 sys.path.append(str(ROOT))  # for `training`, which is a folder of the repository and not of the package
 
 
-START_S, ANSWER_S = 300.0, 60.0
+START_S = 300.0
 """Generous: other work may share the machine, and a real model computes."""
 
 
 class Servers(NamedTuple):
     policy: VLLMServer
     reward: VLLMServer
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_contract, "LIMIT_S", ANSWER_S)
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ class WeightedBallot:
         total = fsum(weights)
         if self.cast_count < 2 or not total:
             return 0.0
-        shares = [weight / total for weight in weights if weight]
+        shares = [share for weight in weights if (share := weight / total)]  # the tiniest weight is no share
         return min(1.0, max(0.0, 1.0 + fsum(share * log(share) for share in shares) / log(self.cast_count)))
 
     @property
