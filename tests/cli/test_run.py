@@ -50,7 +50,7 @@ BAD_INPUT = [
     (("run", "q.jsonl", "--endpoint", NOBODY, "--prompt-file", "gone.txt"), "cannot read the prompt file gone.txt"),
     ((*SVAMP, "--endpoint", NOBODY), "give either --trace, or problems and --endpoint"),
     (("run", "--trace", "gone.jsonl"), "no such file: gone.jsonl"),
-    ((*SVAMP, "--policy", "statik"), "unknown policy 'statik'; did you mean 'static'? (known: beta, decided, even,"),
+    ((*SVAMP, "--policy", "statik"), "unknown policy 'statik'; did you mean 'static'? (known: beta, curve, decided,"),
     ((*SVAMP, "--policy", "static:treshold=0.7"), "unknown option of policy static 'treshold'; did you mean"),
     ((*SVAMP, "--policy", "static:threshold=high"), "threshold in 'static:threshold=high' must be a number, not"),
     ((*SVAMP, "--policy", "static:detect_at=2.5"), "detect_at in 'static:detect_at=2.5' must be a whole number"),
