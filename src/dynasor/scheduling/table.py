@@ -1,0 +1,158 @@
+"""The programs that run and what is known of each: the paper's program context manager (5.3.2).
+
+It knows no order and no queue. Its rows change; orderings only read them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from dynasor.request import ProgramId
+from dynasor.scheduling.estimate import History, Kind
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One program.
+
+    Attributes:
+        rank: its place among all programs by arrival, a counter.
+        start_rank: its place among the programs of which a request was started; None before.
+        remaining_knob: the knob that it is expected to turn yet, what is in flight and waiting included; None where
+            nobody tells, and each of its requests then counts for one.
+        knob: how far it has turned its knob; None where nobody tells, and each request that landed counts for one.
+        deadline: the instant by which its answer is due; None for no deadline.
+        is_open: whether requests may still come; a row that is not leaves with its last request.
+        in_flight, waiting: how many requests are.
+        attained_tokens: generated for it in all, cut and failed requests included.
+        unfinished_tokens: of these, what requests that have not ended have generated.
+        landed_tokens: of these, what requests that came to their end have.
+        counted_branches, counted_tokens: the branches that its mean length is taken over.
+    """
+
+    id: ProgramId
+    rank: int
+    history: History = field(repr=False)
+    kind: Kind
+    start_rank: int | None = None
+    remaining_knob: float | None = None
+    knob: int | None = None
+    deadline: float | None = None
+    is_open: bool = False
+    in_flight: int = 0
+    waiting: int = 0
+    attained_tokens: int = 0
+    unfinished_tokens: int = 0
+    landed_tokens: int = 0
+    counted_branches: int = 0
+    counted_tokens: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has requests; what the cache holds of those that have none is evicted first (paper 5.3.2)."""
+        return bool(self.in_flight or self.waiting)
+
+    @property
+    def branch_tokens(self) -> float:
+        """Mean tokens per branch: its own, before it has any that of its kind, before that a default."""
+        if self.counted_branches:
+            return self.counted_tokens / self.counted_branches
+        return self.history.branch_tokens(self.kind)
+
+    @property
+    def remaining_tokens(self) -> float:
+        """Estimated tokens that it still needs (paper 5.3.1): remaining knob x mean tokens per branch; at least 1."""
+        knob = self.in_flight + self.waiting if self.remaining_knob is None else self.remaining_knob
+        return max(1.0, knob * self.branch_tokens - self.unfinished_tokens)
+
+
+class ProgramTable:
+    """All programs that are open or have requests."""
+
+    def __init__(self, history: History | None = None) -> None:
+        self.history = history or History()
+        self._rows: dict[ProgramId, Row] = {}
+        self._fresh: dict[Kind, OrderedDict[ProgramId, None]] = {}  # programs that are estimated from history
+        self._outdated: dict[Kind, int] = {}  # how many of these were ranked by an older mean, at most
+        self._arrivals = self._starts = 0
+
+    def __contains__(self, program: ProgramId) -> bool:
+        return program in self._rows
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, program: ProgramId) -> Row:
+        return self._rows[program]
+
+    def seen(self, program: ProgramId, kind: Kind = Kind()) -> Row:  # noqa: B008  (frozen)
+        """The row of a program, a new one if need be, which leaves with its last request."""
+        if program not in self._rows:
+            self._rows[program] = Row(program, self._arrivals, self.history, kind)
+            self._arrivals += 1
+            self._fresh.setdefault(kind, OrderedDict())[program] = None
+        return self._rows[program]
+
+    def drop_if_done(self, row: Row) -> None:
+        """Forget a program that will make no requests and has none."""
+        if not (row.is_open or row.is_active):
+            del self._rows[row.id]
+            self._no_longer_fresh(row)
+
+    def start(self, row: Row) -> bool:
+        """A request of a program starts; returns whether it is the first."""
+        first = row.start_rank is None
+        if first:
+            row.start_rank = self._starts
+            self._starts += 1
+        return first
+
+    def unstart(self, row: Row) -> None:
+        """Take back what `start` did last."""
+        row.start_rank = None
+        self._starts -= 1
+
+    def land(self, row: Row, tokens: int) -> None:
+        """A request came to its end with so many tokens."""
+        row.landed_tokens += tokens
+        if row.knob is None:
+            self._count(row, 1, tokens)
+
+    def turned(self, row: Row, knob: int) -> None:
+        """A program tells how far it has turned its knob."""
+        row.knob = knob
+        if knob > row.counted_branches:
+            self._count(row, knob - row.counted_branches, row.landed_tokens - row.counted_tokens)
+
+    def outdated(self, most: int) -> list[Row]:
+        """Programs to be ranked anew because the mean of their kind has moved: so many at most, the next ones later."""
+        rows: list[Row] = []
+        while self._outdated and len(rows) < most:
+            kind, left = next(iter(self._outdated.items()))
+            fresh = self._fresh.get(kind, OrderedDict())
+            turn = list(islice(fresh, min(left, most - len(rows))))
+            rows += [self._rows[program] for program in turn]
+            for program in turn:
+                fresh.move_to_end(program)
+            self._outdated[kind] = left - len(turn)
+            if not turn or left == len(turn):
+                del self._outdated[kind]
+        return rows
+
+    def _count(self, row: Row, branches: int, tokens: int) -> None:
+        row.counted_branches += branches
+        row.counted_tokens += tokens
+        self._no_longer_fresh(row)
+        if self.history.observe(row.kind, tokens, branches):
+            self._outdated[row.kind] = len(self._fresh.get(row.kind, ()))
+
+    def _no_longer_fresh(self, row: Row) -> None:
+        fresh = self._fresh.get(row.kind)
+        if fresh is not None:
+            fresh.pop(row.id, None)
+            if not fresh:
+                del self._fresh[row.kind]
