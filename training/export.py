@@ -31,10 +31,10 @@ def export_policy(model: Path, out: Path, name: str = "policy") -> list[Path]:
     ]
 
 
-def export_reward(model: Path, out: Path) -> list[Path]:
+def export_reward(model: Path, out: Path, precision: Precision = "q8_0") -> list[Path]:
     """Writes the reward model of the folder `model`; gives what was written."""
-    gguf = _export_gguf(model, out / "reward-q8_0.gguf", "q8_0", Card("dynasor-reward", _REWARD))
-    head = out / "reward-q8_0.json"
+    gguf = _export_gguf(model, out / f"reward-{precision}.gguf", precision, Card("dynasor-reward", _REWARD))
+    head = gguf.with_suffix(".json")
     head.write_text(json.dumps(_head(model)) + "\n")
     return [copy_folder(model, out / "reward"), gguf, head]
 

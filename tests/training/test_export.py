@@ -146,9 +146,9 @@ def _digest(path: Path) -> str:
 
 def test_a_reward_model_scores_in_llama_cpp_as_in_transformers(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", "LlamaForSequenceClassification", num_labels=1)
-    export.export_reward(tmp_path / "model", tmp_path / "out")
-    head = json.loads((tmp_path / "out" / "reward-q8_0.json").read_text())
-    names = [tensor.name for tensor in gguf.GGUFReader(tmp_path / "out" / "reward-q8_0.gguf").tensors]
+    export.export_reward(tmp_path / "model", tmp_path / "out", "f16")
+    head = json.loads((tmp_path / "out" / "reward-f16.json").read_text())
+    names = [tensor.name for tensor in gguf.GGUFReader(tmp_path / "out" / "reward-f16.gguf").tensors]
     assert "output.weight" not in names
     tokenizer = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "reward" / "tokenizer.json"))
     ids = [tokenizer.encode(text).ids for text in PROMPTS]
@@ -162,7 +162,7 @@ def test_a_reward_model_scores_in_llama_cpp_as_in_transformers(tmp_path: Path) -
 def _embedded(folder: Path, ids: list[list[int]]) -> list[list[float]]:
     """The trunk's output at the last token of each text."""
     parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(folder / "reward-q8_0.gguf")
+    parameters.model.path = str(folder / "reward-f16.gguf")
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = parameters.n_parallel = 1
     parameters.embedding, parameters.embd_normalize, parameters.verbosity = True, -1, -1
     parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
