@@ -88,16 +88,15 @@ def _run(rank: int, settings: Settings, recipe: Recipe, rendezvous: str) -> None
 
 def _train(training: Training[Any], figure: str) -> None:
     """Steps until the time is up; process 0 reports and writes checkpoints on the way."""
-    limit_s = training.settings.minutes * 60
     before_s, started = training.spent_s, monotonic()
     reported_s = saved_s = training.spent_s
     tokens, figures = training.token_count, list[float]()
-    while training.spent_s < limit_s:
+    while training.progress < 1.0:
         value, training.spent_s = training.step(before_s + monotonic() - started)
         figures.append(value)
         if training.rank:
             continue
-        if training.spent_s - reported_s >= REPORT_EVERY_S or training.spent_s >= limit_s:
+        if training.spent_s - reported_s >= REPORT_EVERY_S or training.progress >= 1.0:
             speed = (training.token_count - tokens) / max(1e-9, training.spent_s - reported_s)
             _report(training, {figure: round(sum(figures) / len(figures), 4)}, speed)
             reported_s, tokens = training.spent_s, training.token_count
@@ -111,7 +110,7 @@ def _report(training: Training[Any], figure: dict[str, float], tokens_per_s: flo
     row = {
         "seconds": round(training.spent_s, 1), "step": training.step_count, "tokens": training.token_count,
         **figure, "tokens_per_s": round(tokens_per_s),
-        "rate": round(schedule.rate(training.spent_s / (training.settings.minutes * 60)), 4),
+        "rate": round(schedule.rate(training.progress), 4),
     }  # fmt: skip
     with (training.settings.out / "log.jsonl").open("a") as log:
         log.write(json.dumps(row) + "\n")

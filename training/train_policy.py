@@ -42,6 +42,7 @@ def add_options(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument(
         "--minutes", type=float, default=45.0, help="the length of the whole schedule, compiling excluded"
     )
+    parser.add_argument("--tokens", type=int, help="end after so many, in place of --minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tokens-per-batch", type=int, default=1536, help="of one process")
@@ -69,7 +70,7 @@ def main() -> None:
         hidden=given.hidden, kv_heads=given.kv_heads,
     )  # fmt: skip
     settings = Settings(
-        data=given.data, out=given.out, minutes=given.minutes, seed=given.seed, shape=shape,
+        data=given.data, out=given.out, minutes=given.minutes, tokens=given.tokens, seed=given.seed, shape=shape,
         tokens_per_batch=given.tokens_per_batch, processes=given.processes, eager=given.eager,
         resume=given.resume, bf16=given.bf16, start=given.start, **(LAST_LESSON if given.start else {}),
     )  # fmt: skip

@@ -34,7 +34,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     settings = Settings(
-        data=given.data, out=given.out, minutes=given.minutes, seed=given.seed, start=given.policy,
+        data=given.data, out=given.out, minutes=given.minutes, tokens=given.tokens, seed=given.seed, start=given.policy,
         tokens_per_batch=given.tokens_per_batch, processes=given.processes, eager=given.eager,
         resume=given.resume, bf16=given.bf16, muon_rate=0.02, adam_rate=4e-3,
     )  # fmt: skip

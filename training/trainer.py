@@ -24,6 +24,7 @@ class Settings:
     data: Path
     out: Path
     minutes: float = 45.0
+    tokens: int | None = None  # ends there in place of the minutes, and takes as long as it takes
     seed: int = 0
     shape: Shape = field(default_factory=Shape)
     tokens_per_batch: int = 1536  # of one process
@@ -107,6 +108,13 @@ class Training(Generic[B]):
             for block in self.model.model.blocks:
                 block.compile(dynamic=False)
 
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is spent, in [0, 1]."""
+        if self.settings.tokens is not None:
+            return min(1.0, self.token_count / self.settings.tokens)
+        return min(1.0, self.spent_s / (self.settings.minutes * 60))
+
     def backward(self, batch: B) -> Tensor:
         """Adds the batch's gradients; gives the figure to report."""
         loss, figure = self.task.losses(batch)
@@ -115,7 +123,7 @@ class Training(Generic[B]):
 
     def step(self, elapsed_s: float) -> tuple[float, float]:
         """One step; gives the task's figure and the time that process 0 measured."""
-        progress = min(1.0, self.spent_s / (self.settings.minutes * 60))
+        progress = self.progress
         name = self.task.section(progress, self.step_count)
         batch = self.task.sections[name].batch(self.cursors[name], self.rank)
         self.cursors[name] += 1
