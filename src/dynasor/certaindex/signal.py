@@ -35,6 +35,21 @@ class Evidence:
     reward_count: int = 0
     reward_max: float = 0.0
 
+    def spend(self, tokens: int | None, mean_logprob: float | None) -> None:
+        """Count what a request generated, as far as its server tells."""
+        if tokens is not None:
+            self.tokens += tokens
+            self.counted += 1
+        if mean_logprob is not None:
+            self.logprob_sum += mean_logprob
+            self.logprob_count += 1
+
+    def reward(self, reward: float) -> None:
+        """Count a terminal reward."""
+        self.reward_sum += reward
+        self.reward_count += 1
+        self.reward_max = max(self.reward_max, reward)
+
 
 Signal = Callable[[Evidence], float]
 """Evidence -> a reading in [0, 1]; higher is more certain."""

@@ -137,16 +137,9 @@ class Program(ABC):
         evidence = self.evidence
         evidence.ballot.cast(completion.id.index, self.answer_of(completion))
         evidence.finished += 1
-        if completion.tokens is not None:
-            evidence.tokens += completion.tokens
-            evidence.counted += 1
-        if completion.mean_logprob is not None:
-            evidence.logprob_sum += completion.mean_logprob
-            evidence.logprob_count += 1
+        evidence.spend(completion.tokens, completion.mean_logprob)
         if completion.reward is not None:
-            evidence.reward_sum += completion.reward
-            evidence.reward_count += 1
-            evidence.reward_max = max(evidence.reward_max, completion.reward)
+            evidence.reward(completion.reward)
 
     def observe(self, report: Report) -> bool:
         """Look at a request of the gang in flight, where it asked for reports; True cuts it."""

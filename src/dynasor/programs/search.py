@@ -63,7 +63,7 @@ class Search(Program):
         node.reward = self._reward(completion)
         self.tree.nodes[node.index] = node
         self.branches.append(completion)
-        self._pay(completion)
+        self.evidence.spend(completion.tokens, completion.mean_logprob)
         self.place(node)
 
     def place(self, node: Node) -> None:
@@ -76,9 +76,7 @@ class Search(Program):
         evidence = self.evidence
         evidence.ballot.cast(node.index, node.answer)
         evidence.finished += 1
-        evidence.reward_sum += node.reward
-        evidence.reward_count += 1
-        evidence.reward_max = max(evidence.reward_max, node.reward)
+        evidence.reward(node.reward)
         self.candidates.append(node)
         self.knob += 1
 
@@ -119,15 +117,6 @@ class Search(Program):
             stop=(end, *(stop for stop in whole.stop if stop != end)),
             logprobs=self.wants_logprobs,
         )
-
-    def _pay(self, completion: Completion) -> None:
-        evidence = self.evidence
-        if completion.tokens is not None:
-            evidence.tokens += completion.tokens
-            evidence.counted += 1
-        if completion.mean_logprob is not None:
-            evidence.logprob_sum += completion.mean_logprob
-            evidence.logprob_count += 1
 
     def _reward(self, completion: Completion) -> float:
         reward = self._scorer(completion)
