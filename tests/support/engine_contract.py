@@ -106,7 +106,8 @@ class EngineContract:
         for request in long:
             engine.submit(request)
         engine.submit(answering(0))
-        assert [completion.id for completion in await collect(engine, 1)] == [answering(0).id]
+        first = await collect(engine, 1)
+        assert [completion.id for completion in first] == [answering(0).id], first
         for request in long:
             engine.cancel(request.id)
         cut = await collect(engine, len(long))

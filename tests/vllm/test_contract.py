@@ -38,11 +38,11 @@ class LiveContract(EngineContract):
 
     @pytest.fixture
     def long_running(self) -> MakeRequest:
-        return lambda index: request("How many?", index=index, max_tokens=8000)
+        return lambda index: request("How many?", index=index, max_tokens=60_000)
 
     @pytest.fixture
     def failing(self) -> MakeRequest:
-        return lambda index: request("How many?", index=index, max_tokens=50_000)
+        return lambda index: request("How many?", index=index, max_tokens=100_000)
 
 
 class TestCompletionsContract(LiveContract, ReportingContract):
