@@ -23,7 +23,6 @@ from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.launch.launch import arun
 from dynasor.request import Message, Prompt
-from dynasor.wiring import make_algorithm
 
 Tell = Callable[[str], None]
 Asked = Mapping[str, Any]
@@ -82,10 +81,8 @@ def run_arms(plan: AlgorithmPlan, tell: Tell) -> None:
 
 
 async def _run(plan: AlgorithmPlan, engine: str, arm: Arm, asked: Asked) -> None:
-    """Ask for one run. A probe is of no use late: those who probe get no more programs than find a slot each."""
+    """Ask for one run."""
     given = {name: value for name, value in asked.items() if name != "reward" or arm.rewarded}
-    if make_algorithm(arm.algorithm).wants_reports and "model" in given:
-        given["concurrency"] = given["model"].slot_count
     await arun(
         problems=PROBLEMS,
         limit=plan.problems,
