@@ -35,8 +35,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         pytest.skip(f"there is no {ENVIRONMENT.name}; make it with scripts/vllm-environment")
     folder = tmp_path_factory.mktemp("vllm")
     reward_model = make_reward_folder(POLICY, folder / "reward", likelier="1", than="7")
-    long = ("--max-model-len", "65536")  # a client that is starved for seconds must not find its long requests done
-    policy = ServerOptions(model=POLICY, log=folder / "policy.log", core=0, arguments=long)
+    # A client that is starved for seconds must not find its long requests done.
+    policy = ServerOptions(model=POLICY, log=folder / "policy.log", core=0, context_tokens=65536)
     reward = ServerOptions(model=reward_model, log=folder / "reward.log", core=1, runner="pooling")
     pair = Servers(VLLMServer(policy), VLLMServer(reward))
     try:

@@ -3,6 +3,7 @@
 vLLM itself lives in an environment apart from the project's, made by `scripts/vllm-environment`; nobody imports it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ class ServerOptions:
         name: what requests call the model.
         core: the CPU core that computes. Two servers on one core take turns.
         port: 0: any that is free.
+        context_tokens: prompt and answer together; a model makes no sense beyond those it was trained for.
         arguments: further ones, of vLLM's own, such as `("--max-num-seqs", "8")`.
         environment: the virtual environment that holds vLLM.
     """
@@ -33,6 +35,7 @@ class ServerOptions:
     name: str = "model"
     core: int = 0
     port: int = 0
+    context_tokens: int = 1024
     arguments: tuple[str, ...] = ()
     environment: Path = ENVIRONMENT
 
@@ -46,10 +49,14 @@ class ServerOptions:
         served = ("--model", str(self.model), "--served-model-name", self.name, "--runner", self.runner)
         where = ("--host", HOST, "--port", str(port), "--disable-uvicorn-access-log")
         # 32 is the smallest block on a CPU; with the usual 128, no short prompt is ever found in the prefix cache.
-        how = ("--enforce-eager", "--max-model-len", "1024", "--block-size", "32", "--enable-prefix-caching")
+        how = ("--enforce-eager", "--block-size", "32", "--enable-prefix-caching")
+        # The model's own figure too: vLLM reads past the end of its table of positions otherwise, and what other
+        # requests are given afterwards is then garbage.
+        positions = json.dumps({"max_position_embeddings": self.context_tokens})
+        length = ("--max-model-len", str(self.context_tokens), "--hf-overrides", positions)
         exact = ("--dtype", "float32")  # with bf16, one text in twenty takes another turn than at other engines
         entry = (str(self.python), "-m", "vllm.entrypoints.openai.api_server")
-        return [*entry, *served, *where, *how, *exact, *self.arguments]
+        return [*entry, *served, *where, *how, *length, *exact, *self.arguments]
 
     def environ(self, outer: Mapping[str, str]) -> dict[str, str]:
         """The server's environment variables: the outer ones, without those that would change what it does."""
@@ -57,7 +64,6 @@ class ServerOptions:
         return kept | {
             "HF_HUB_OFFLINE": "1",
             "VLLM_NO_USAGE_STATS": "1",
-            "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # for streams that outlast what is measured on them
             "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
             "VLLM_CPU_OMP_THREADS_BIND": str(self.core),
         }
