@@ -12,10 +12,10 @@ from aiohttp.test_utils import TestServer
 from dynasor.answers.extract import EXTRACTORS
 from dynasor.engines.embedding import LONGEST_TEXT, Embedder
 from dynasor.engines.embedding_builtin import BuiltinEmbeddings
-from dynasor.engines.embedding_engine import EmbeddingEngine
 from dynasor.engines.embedding_http import HttpEmbeddings
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.engine import Engine
+from dynasor.engines.holding import HoldingEngine
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.recorded import RecordedEngine
 from dynasor.engines.retrying import RetryPolicy
@@ -276,7 +276,7 @@ class TestContract(ReportingContract):
         def make() -> Engine:
             inner = OpenAIEngine(Endpoint(server.url, "tiny", max_connections=32), environ={})
             extract = EXTRACTORS["auto"]
-            return EmbeddingEngine(inner, Embedder(Lengths()), lambda completion: extract(completion.text))
+            return HoldingEngine(inner, Embedder(Lengths()), lambda completion: extract(completion.text))
 
         return make
 
@@ -301,7 +301,7 @@ class TestEngine:
     async def test_answers_are_at_hand_when_they_land(self) -> None:
         model = Lengths()
         embedder = Embedder(model)
-        engine = EmbeddingEngine(recorded("a", "bb", None, "a"), embedder, text_of)
+        engine = HoldingEngine(recorded("a", "bb", None, "a"), embedder, text_of)
         await engine.check()
         start(engine, 5)
         ended = await collect(engine, 5)
@@ -312,7 +312,7 @@ class TestEngine:
 
     async def test_what_was_cut_is_not_embedded(self) -> None:
         model = Lengths()
-        engine = EmbeddingEngine(recorded("a"), Embedder(model), text_of)
+        engine = HoldingEngine(recorded("a"), Embedder(model), text_of)
         start(engine, 1)
         engine.cancel(RequestId(ProgramId("p"), 0))
         (completion,) = await engine.ready()
@@ -320,7 +320,7 @@ class TestEngine:
         assert model.calls == []
 
     async def test_only_the_answer_that_is_to_blame_fails(self) -> None:
-        engine = EmbeddingEngine(recorded("a", "odd", None, "b", "odd"), Embedder(Lengths("odd")), text_of)
+        engine = HoldingEngine(recorded("a", "odd", None, "b", "odd"), Embedder(Lengths("odd")), text_of)
         start(engine, 5)
         ended = await collect(engine, 5)
         assert [completion.finish is Finish.FAILED for completion in ended] == [False, True, False, False, True]
@@ -329,7 +329,7 @@ class TestEngine:
 
     async def test_an_outage_leaves_all_to_a_resume(self) -> None:
         model = Lengths("a", retryable=True)
-        engine = EmbeddingEngine(recorded("a", "b"), Embedder(model), text_of)
+        engine = HoldingEngine(recorded("a", "b"), Embedder(model), text_of)
         start(engine, 2)
         assert all(completion.retryable for completion in await collect(engine, 2))
         assert model.calls == [["a", "b"]], "it is not asked again and again"
@@ -337,7 +337,7 @@ class TestEngine:
     async def test_who_leaves_half_way_loses_nothing(self) -> None:
         model = Lengths()
         model.gate.clear()
-        engine = EmbeddingEngine(recorded("a"), Embedder(model), text_of)
+        engine = HoldingEngine(recorded("a"), Embedder(model), text_of)
         start(engine, 1)
         waiting = asyncio.ensure_future(engine.ready())
         await until(lambda: bool(model.calls))
@@ -347,13 +347,13 @@ class TestEngine:
         assert [completion.finish for completion in await engine.ready()] == [Finish.STOP]
 
     async def test_an_engine_that_does_not_report_has_no_reports(self) -> None:
-        engine = EmbeddingEngine(recorded("a"), Embedder(Lengths()), text_of)
+        engine = HoldingEngine(recorded("a"), Embedder(Lengths()), text_of)
         assert engine.take_reports() == list[Report]()
         assert isinstance(engine.engine, RecordedEngine)
 
     async def test_closing_closes_both_and_embeds_no_more(self) -> None:
         model = Lengths()
-        engine = EmbeddingEngine(recorded("a"), Embedder(model), text_of)
+        engine = HoldingEngine(recorded("a"), Embedder(model), text_of)
         start(engine, 1)
         model.gate.clear()
         waiting = asyncio.ensure_future(engine.ready())

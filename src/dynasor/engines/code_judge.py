@@ -74,6 +74,10 @@ class CodeJudge:
 
         return behaviour
 
+    async def run(self, behaviour: Behaviour, answer: str) -> Hashable | None:
+        """What an answer does, found out by the workers: the event loop goes on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, behaviour, answer)
+
     def close(self) -> None:
         """End the workers; what has not begun is not judged."""
         self._threads.shutdown(wait=True, cancel_futures=True)

@@ -5,6 +5,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
+from dynasor.engines.holding import Answered
+from dynasor.errors import EngineError
+
 LONGEST_TEXT = 1 << 15
 """In characters; of a longer text only the beginning is embedded."""
 
@@ -62,6 +65,17 @@ class Embedder:
             EngineError: it is out of order.
         """
         await self._model.check()
+
+    async def prepare(self, answers: Sequence[Answered]) -> None:
+        """Embed answers before they are grouped, those of all programs together.
+
+        Raises:
+            EngineError: they cannot be had. Where it is not retryable, one of them may be to blame.
+        """
+        try:
+            await self.embed([each.answer for each in answers])
+        except EngineError as fault:
+            raise EngineError(f"no embedding: {fault}", retryable=fault.retryable) from fault
 
     async def embed(self, texts: Sequence[str]) -> None:
         """See that `vector` has these at hand, in as few calls as it takes.

@@ -13,16 +13,18 @@ from dynasor.answers.literals import ByValue
 from dynasor.answers.semantic import BySimilarity
 from dynasor.answers.symbolic import SymbolicChecker
 from dynasor.datasets.problem import Judge, Problem, judge
+from dynasor.engines.behaviour_runs import BehaviourRuns
 from dynasor.engines.code_judge import CodeJudge
 from dynasor.engines.embedding import Embedder
 from dynasor.engines.embedding_builtin import BuiltinEmbeddings
-from dynasor.engines.embedding_engine import EmbeddingEngine
 from dynasor.engines.embedding_http import HttpEmbeddings
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.engine import Engine
+from dynasor.engines.holding import HoldingEngine, Preparation
 from dynasor.errors import MissingExtra, UnknownName, UsageError
 from dynasor.launch.options import GROUPINGS, RunOptions
 from dynasor.programs.program import Setup
+from dynasor.request import Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,12 @@ class Comparing:
         grouping: makes the grouping of one program's answers.
         judge: how right an answer is.
         by_problem: makes it where it is another for each problem.
-        embedder: what knows the meaning of answers, where that counts.
+        preparation: what grouping an answer takes, where that must be at hand beforehand.
     """
 
     grouping: Callable[[], Grouping]
     judge: Judge = judge
-    embedder: Embedder | None = None
+    preparation: Preparation | None = None
     by_problem: Callable[[Problem], Grouping] | None = None
 
     def setup_of(self, problem: Problem, setup: Setup) -> Setup:
@@ -46,10 +48,10 @@ class Comparing:
         return setup if self.by_problem is None else replace(setup, grouping=partial(self.by_problem, problem))
 
     def beside(self, engine: Engine, setup: Setup) -> Engine:
-        """An engine whose answers come with their meaning known, where that counts."""
-        if self.embedder is None:
+        """An engine whose answers come with all that grouping them takes."""
+        if self.preparation is None:
             return engine
-        return EmbeddingEngine(engine, self.embedder, lambda completion: _answer(setup, completion.text))
+        return HoldingEngine(engine, self.preparation, lambda completion: _answer(setup, completion))
 
 
 def comparing(options: RunOptions, resources: AsyncExitStack) -> Comparing:
@@ -71,7 +73,8 @@ def comparing(options: RunOptions, resources: AsyncExitStack) -> Comparing:
         case "behaviour":
             if not isinstance(judging, CodeJudge):
                 raise UsageError("grouping by behaviour runs what the model wrote; say so with --judge-code")
-            return Comparing(ByNormalForm, judging, by_problem=lambda problem: ByBehaviour(judging.behaviour(problem)))
+            runs = BehaviourRuns(judging)
+            return Comparing(ByNormalForm, judging, runs, lambda problem: ByBehaviour(runs.behaviour(problem)))
         case "semantic":
             embedder = Embedder(_embeddings(options.embedding))
             return Comparing(lambda: BySimilarity(embedder.vector, options.similarity), judging, embedder)
@@ -88,8 +91,8 @@ def comparing(options: RunOptions, resources: AsyncExitStack) -> Comparing:
 _PLAIN: Mapping[str, Callable[[], Grouping]] = {"normal-form": ByNormalForm, "text": ByText, "value": ByValue}
 
 
-def _answer(setup: Setup, text: str) -> str | None:
-    return setup.extract(text)
+def _answer(setup: Setup, completion: Completion) -> str | None:
+    return completion.recorded.answer if completion.recorded is not None else setup.extract(completion.text)
 
 
 def _embeddings(source: str) -> BuiltinEmbeddings | HttpEmbeddings:
