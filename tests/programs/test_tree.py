@@ -62,6 +62,14 @@ def test_where_stop_strings_are_told_an_empty_line_is_a_line() -> None:
     assert told().read(chain("a\n"), step("")).end is End.MODEL
 
 
+def test_two_empty_steps_in_a_row_end_the_path_for_the_server_trims_line_breaks() -> None:
+    first = told().read(Node(-1), step("", "\n"))
+    assert (first.end, first.text) == (None, "\n"), "a line left free"
+    node = told().read(chain("a\n", "\n"), step(" ", "\n"))
+    assert (node.end, node.text) == (End.MODEL, " ")
+    assert told().read(chain("\n"), step("", "\n")).end is End.MODEL
+
+
 def test_where_none_is_ever_told_one_empty_step_more_ends_the_path() -> None:
     silent = endings()
     first = silent.read(Node(-1), step(""))

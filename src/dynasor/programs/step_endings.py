@@ -47,12 +47,17 @@ class StepEndings:
         return node
 
     def _goes_on(self, parent: Node, completion: Completion) -> bool:
-        """Whether it stopped at the end of a step. A first step that is empty is a line left free, and no end."""
-        if completion.finish is not Finish.STOP:
+        """Whether it stopped at the end of a step. A first step that is empty is a line left free, and no end.
+
+        Two empty steps in a row are an end, whatever the server tells: a chat template that trims the path's last line
+        break makes the model write it again, and again up to the greatest depth.
+        """
+        empty = not completion.text.strip()
+        if completion.finish is not Finish.STOP or (empty and parent.parent is not None and not parent.text.strip()):
             return False
         if completion.stopped_at is not None or self._told:
             return completion.stopped_at == self.step_end
-        return bool(completion.text.strip()) or parent.parent is None
+        return not empty or parent.parent is None
 
     def _end(self, node: Node, completion: Completion, path: str, *, goes_on: bool) -> End | None:
         if states_answer(self._extract, path):
