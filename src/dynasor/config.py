@@ -3,7 +3,7 @@
 It knows no concrete class; `wiring` hands it the known ones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
@@ -48,8 +48,8 @@ def build(kind: str, text: str, known: Mapping[str, Callable[..., Any]]) -> Any:
         raise UnknownName(kind, specification.name, known)
     made = known[specification.name]
     values = _values(kind, text, made)
-    missing = [f.name for f in fields(made) if f.default is MISSING and f.name not in values]  # type: ignore[arg-type]
-    if missing:
+    needed = [f.name for f in fields(made) if f.default is MISSING and f.default_factory is MISSING]  # type: ignore[arg-type]
+    if missing := [name for name in needed if name not in values]:
         raise UsageError(f"{kind} {specification.name} needs {missing[0]}: {specification.name}:{missing[0]}=...")
     return made(**values)
 
@@ -73,9 +73,10 @@ def _values(kind: str, text: str, made: Any) -> dict[str, int | float | str]:
     return {name: _value(text, name, value, types[name]) for name, value in specification.options.items()}
 
 
-def describe(name: str, made: object) -> str:
-    """The canonical specification of what `build` made: every option, in the order of the class."""
-    options = ",".join(f"{field.name}={getattr(made, field.name)!r}" for field in fields(made))  # type: ignore[arg-type]
+def describe(name: str, made: object, without: Collection[str] = ()) -> str:
+    """The canonical specification of what `build` made: every option but those left out, in the order of the class."""
+    named = [field.name for field in fields(made) if field.name not in without]  # type: ignore[arg-type]
+    options = ",".join(f"{option}={getattr(made, option)!r}" for option in named)
     return f"{name}:{options}" if options else name
 
 

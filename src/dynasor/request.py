@@ -60,6 +60,7 @@ class Request(msgspec.Struct, frozen=True):
         scored: whether a reward model is to score what comes of it.
         report_every: generated tokens between two reports of what there is so far; None for no reports.
         optional: its program can do without it: where it fails, though it may succeed later, the program goes on.
+        remaining_tokens: what its program was estimated to need yet when it was started; None where nobody estimates.
     """
 
     id: RequestId
@@ -69,6 +70,7 @@ class Request(msgspec.Struct, frozen=True):
     scored: bool = False
     report_every: int | None = None
     optional: bool = False
+    remaining_tokens: int | None = None
 
 
 class Finish(StrEnum):

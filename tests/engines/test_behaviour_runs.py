@@ -64,7 +64,7 @@ async def test_in_the_real_sandbox() -> None:
         runs = BehaviourRuns(judge)
         samples = tuple(Sample(answer, tokens=1) for answer in answers)
         engine = HoldingEngine(
-            RecordedEngine({"p": samples}), runs, lambda completion: completion.recorded and completion.recorded.answer
+            RecordedEngine({"p": samples}), runs, lambda each: each.recorded.answer if each.recorded else None
         )
         behaviour = runs.behaviour(problem)
         for index in range(3):

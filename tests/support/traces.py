@@ -1,9 +1,13 @@
 """Small traces of every kind that the study of traces reads."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from dynasor.datasets.problem import Recording
 
 Row = dict[str, Any]
 
@@ -88,3 +92,17 @@ LOGGED: Row = {
 def write_trace(path: Path, *rows: Row) -> Path:
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
     return path
+
+
+def write_samples(path: Path, recordings: Iterable[Recording]) -> None:
+    """Recordings as a trace, in which `a` is right."""
+    rows = [
+        {
+            "id": recording.problem.id,
+            "samples": [
+                {"answer": s.answer, "tokens": s.tokens, "correct": s.answer == "a"} for s in recording.samples
+            ],
+        }
+        for recording in recordings
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))

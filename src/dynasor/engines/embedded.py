@@ -47,6 +47,11 @@ class EmbeddedEngine:
         """Requests that are answered at one time."""
         return self._model.slot_count
 
+    @property
+    def queued_count(self) -> int:
+        """Requests that wait for a slot."""
+        return len(self._waiting)
+
     async def check(self) -> None:
         """Load the model.
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ class Loading:
     Attributes:
         context_tokens: of each slot.
         embeds: whether it gives the hidden state after the last token, and no text.
+        http_key: opens the library's port to whoever knows it; empty: nobody does.
+        http_threads: requests that the port answers at one time.
+        http_name: what it calls the model there; empty: by its path.
     """
 
     file: Path
@@ -38,6 +41,9 @@ class Loading:
     context_tokens: int
     threads: int = 1
     embeds: bool = False
+    http_key: str = field(default="", repr=False)
+    http_threads: int = 1
+    http_name: str = ""
 
 
 class LlamaServer:
@@ -66,6 +72,12 @@ class LlamaServer:
             raise UsageError(
                 f"the installed xllamacpp is too old or too new ({fault}); pip install 'dynasor-serve[embedded]'"
             ) from fault
+
+    @property
+    def address(self) -> str:
+        """Where the library listens, such as `http://127.0.0.1:40001`; for whoever has `http_key`."""
+        address: str = self._loaded["server"].listening_address
+        return address
 
     def ask(self, fields: dict[str, Any], take: Callable[[Any], bool], *, chat: bool) -> None:
         """Have a request answered; `take` gets every chunk, and ends the answer by returning True.
@@ -115,11 +127,13 @@ def _parameters(library: Any, loading: Loading, verbosity: int) -> Any:
     parameters.n_batch = parameters.n_ubatch = max(_BATCH_TOKENS, loading.slots)
     parameters.cpuparams.n_threads = loading.threads
     parameters.cpuparams_batch.n_threads = loading.threads
-    parameters.n_threads_http = 1
+    parameters.n_threads_http = loading.http_threads
+    if loading.http_name:
+        parameters.model_alias = {loading.http_name}
     parameters.cache_ram_mib = 0  # idle prompts kept in memory on top of the slots, up to 8 GiB unless told otherwise
     parameters.fit_params = False  # it would shorten the context without a word
     parameters.verbosity = verbosity
-    parameters.api_keys = [secrets.token_hex(32)]
+    parameters.api_keys = [loading.http_key or secrets.token_hex(32)]
     parameters.endpoint_metrics = True  # see _started
     parameters.endpoint_slots = False
     parameters.ui = False

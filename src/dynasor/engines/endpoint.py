@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from dynasor.engines.retrying import RetryPolicy
 from dynasor.errors import UsageError
 
 Api = Literal["chat", "completions", "auto"]
+Priority = Literal["none", "vllm", "sglang", "sglang-low-first"]
+PRIORITIES: Final = get_args(Priority)
 
 _RESERVED = frozenset({"model", "prompt", "messages", "stream", "n", "best_of", "echo"})
 
@@ -46,6 +48,9 @@ class Endpoint:
         api_key_variable: the environment variable that holds the key; where it is unset, no key is sent.
         extra_body: fields added to every request's body, over those that the request itself gives.
         max_connections: requests at the server at one time; others wait their turn here.
+        priority: whose field `priority` a request carries, so that the server starts the shortest programs first:
+            "vllm" (the lowest first), "sglang" (the highest first), "sglang-low-first" (of a server that was started
+            with --schedule-low-priority-values-first), or "none".
     """
 
     url: str
@@ -57,11 +62,14 @@ class Endpoint:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     extra_body: Mapping[str, object] = field(default_factory=dict)
     max_connections: int = 256
+    priority: Priority = "none"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", _with_version(self.url))
         if self.api not in ("chat", "completions", "auto"):
             raise UsageError(f"unknown api '{self.api}' (known: auto, chat, completions)")
+        if self.priority not in PRIORITIES:
+            raise UsageError(f"unknown priority '{self.priority}' (known: {', '.join(PRIORITIES)})")
         if self.max_connections < 1:
             raise UsageError(f"max_connections is {self.max_connections}; it must be 1 or more")
         if reserved := sorted(_RESERVED & self.extra_body.keys()):

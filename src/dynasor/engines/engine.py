@@ -64,3 +64,13 @@ class Reporting(Engine, Protocol):
     def take_reports(self) -> list[Report]:
         """Return all reports that were made and not yet taken. While there are any, `ready` may come back at once."""
         ...
+
+
+@runtime_checkable
+class Queueing(Engine, Protocol):
+    """An engine that tells how many requests wait behind it, so that a host may keep it just full."""
+
+    @property
+    def queued_count(self) -> int | None:
+        """Requests that were submitted and that nobody works on yet; None while that is not known."""
+        ...

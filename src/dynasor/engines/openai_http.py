@@ -15,7 +15,7 @@ import msgspec
 
 from dynasor.clock import Clock, WallClock
 from dynasor.engines.endpoint import Endpoint
-from dynasor.engines.openai_request import Dialect, encoded
+from dynasor.engines.openai_request import Dialect, encoded, explained
 from dynasor.engines.openai_server import OpenAIServer
 from dynasor.engines.openai_wire import Answer
 from dynasor.engines.outbox import Outbox
@@ -146,7 +146,7 @@ class OpenAIEngine:
                 continue
             pause_s = wait_s(self._endpoint.retries, call.retry_count, outcome, self._rng)
             if pause_s is None or not self._budget.withdraw():
-                return self._failed(call, outcome)
+                return self._failed(call, explained(outcome, self._endpoint))
             await self._clock.sleep(pause_s)
             call.retry_count += 1
 

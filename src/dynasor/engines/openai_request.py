@@ -63,6 +63,7 @@ def encoded(request: Request, endpoint: Endpoint, model: str | None, dialect: Di
         fields["model"] = model
     if request.sampling.stop:
         fields["stop"] = request.sampling.stop
+    fields |= _priority(request, endpoint)
     if request.seed is not None:
         fields["seed"] = request.seed
     if endpoint.stream and dialect.usage_in_stream:
@@ -79,6 +80,24 @@ def _chat_fields(request: Request, dialect: Dialect) -> dict[str, object]:
     if request.sampling.logprobs:
         fields["logprobs"] = True
     return fields
+
+
+def _priority(request: Request, endpoint: Endpoint) -> dict[str, int]:
+    """The estimated remaining tokens of the request's program, so that less comes first."""
+    if endpoint.priority == "none" or request.remaining_tokens is None:
+        return {}
+    return {"priority": -request.remaining_tokens if endpoint.priority == "sglang" else request.remaining_tokens}
+
+
+def explained(fault: EngineError, endpoint: Endpoint) -> EngineError:
+    """A fault with the mend, where it is that the server takes no priorities."""
+    if endpoint.priority == "none" or not isinstance(fault, Refusal) or fault.status not in (400, 422):
+        return fault
+    if "priority" not in fault.told.lower():
+        return fault
+    option = "--scheduling-policy priority" if endpoint.priority == "vllm" else "--enable-priority-scheduling"
+    mend = f"start it with {option}, or leave --priority out"
+    return EngineError(f"the server takes no priorities ({fault}); {mend}", retryable=False)
 
 
 def _completions_fields(request: Request) -> dict[str, object]:
