@@ -1,9 +1,11 @@
 """Priority escalation against starvation (paper 5.3.1): whoever has waited too long for what it needs goes first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dynasor.errors import UsageError
+from dynasor.scheduling.gang import Gang
 from dynasor.scheduling.ordering import Ordering, Place
+from dynasor.scheduling.sjf import Sjf
 from dynasor.scheduling.table import Row
 from dynasor.scheduling.waiting import Waiting
 
@@ -26,8 +28,8 @@ class Aging:
         tokens_per_s: how fast a program is served that has the engine to itself.
     """
 
-    inner: Ordering
-    patience: float
+    inner: Ordering = field(default_factory=lambda: Gang(Sjf()))
+    patience: float = 20.0
     tokens_per_s: float = 1000.0
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from dynasor.scheduling.ordering import Place
-from dynasor.scheduling.table import Row
+from dynasor.scheduling.table import ProgramTable, Row
 from dynasor.scheduling.waiting import Waiting
 
 _SHORT = 32  # tokens: what is cached of a prompt no longer than this does not keep a request from being put off
@@ -42,3 +42,8 @@ class Prefix:
                 computed.add(request.opening)
             keyed.append((put_off, 0 if put_off else -cached, request.rank, request))
         return [request for *_, request in sorted(keyed, key=lambda entry: entry[:3])]
+
+
+def computed_prompts(table: ProgramTable) -> Callable[[Waiting], int]:
+    """What is cached where no engine tells: the prompt of a program, once a request of it was started."""
+    return lambda request: 0 if table[request.program].start_rank is None else _SHORT + 1

@@ -109,13 +109,19 @@ class Scheduler:
 
     def next(self, now: float) -> Waiting | None:
         """Start the request that is next, if any waits."""
-        order = self.order(now, 1)
-        return self.start(order[0].id, now) if order else None
+        if not self._lanes:
+            return None
+        if self._arranging is not None:
+            return self.start(self.order(now, 1)[0].id, now)
+        self._refresh(now)
+        request = self._lanes.first(now)
+        assert request is not None  # noqa: S101  (for the type checker: something waits)
+        self._start(request, now)
+        return request
 
     def order(self, now: float, most: int) -> list[Waiting]:
         """The requests that are next, so many at most, as if each was started before the one after it is chosen."""
-        for row in self.table.outdated(_REFRESHED):
-            self._lanes.rank(row.id, now)
+        self._refresh(now)
         if self._arranging is not None and len(self._lanes) <= self._arranging.most:
             return self._arranging.arrange(self._lanes.arrived())[:most]
         ordered: list[Waiting] = []
@@ -202,6 +208,10 @@ class Scheduler:
         request = self._known(id)
         place = self._ordering.place(self.table[request.program], request, now)
         return (*place.key, request.rank)
+
+    def _refresh(self, now: float) -> None:
+        for row in self.table.outdated(_REFRESHED):
+            self._lanes.rank(row.id, now)
 
     def _known(self, id: Hashable) -> Waiting:
         if id not in self._requests:
