@@ -164,3 +164,25 @@ def test_prefix_sums_are_sums(changes: list[tuple[int, int]], place: int) -> Non
 def test_a_budget_of_nothing_is_refused(tokens: int, programs: int, name: str) -> None:
     with pytest.raises(UsageError, match=name):
         TokenBudget(tokens, programs)
+
+
+def test_what_was_drawn_before_a_kill_is_spent_and_granted_at_once() -> None:
+    budget = TokenBudget(tokens=100, programs=3)
+    began, fresh = budget.join(), budget.join()
+    for index, tokens in ((0, 10), (1, 20), (3, 30)):
+        began.recall(index, tokens)
+    assert budget.spent == 60
+    assert fresh(after(0)) == Grant(1)
+    assert began(after(0)) == Grant(4), "with the one that failed between them"
+    assert budget.spent == 60, "what is replayed is not paid for again"
+    began.leave(75, 4)
+    assert budget.spent == 75
+
+
+def test_a_budget_that_was_spent_before_a_kill_is_spent() -> None:
+    budget = TokenBudget(tokens=50, programs=2)
+    began, fresh = budget.join(), budget.join()
+    began.recall(0, 60)
+    assert fresh(after(0)) == stop(BUDGET_SPENT)
+    assert began(after(0)) == Grant(1), "it was paid for"
+    assert began(after(1, tokens=60)) == stop(BUDGET_SPENT)

@@ -66,3 +66,33 @@ def test_what_is_not_there_or_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot write .*; choose another --out"):
         write_policy_file(FILE, tmp_path / "file" / "policy.toml")
+
+
+LONG = "/".join(f"{branches}@{branches}-0-1 {branches - 1}-1-2" for branches in range(3, 12))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        f"decided+gain:table={LONG}",
+        f"gain:table={LONG}+beta:confidence=0.9+gain:table={LONG}",
+        f"decided+curve:table={'/'.join(f'0.{9 - n}@{n + 3}' for n in range(9))}/0.05@20/0.01@30,detect_at=3,step=1",
+        "decided+curve:table=1@5/0.7@12,detect_at=5,step=0",
+    ],
+)
+def test_long_tables_stand_below_a_row_to_a_line(policy: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    write_policy_file(PolicyFile(policy=policy, provenance={"cap": 20}), path)
+    assert read_policy_file(path) == PolicyFile(policy=policy, provenance={"cap": 20})
+    lines = path.read_text().splitlines()
+    assert max(map(len, lines)) <= 120
+    assert ("[tables]" in lines) == (len(policy) > 100)
+
+
+def test_a_table_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('policy = "decided+gain:table=tables.mine"\n[tables]\ngain = ["3@3-0-1"]\n')
+    with pytest.raises(UsageError, match="names the table 'mine' and has none of that name under"):
+        read_policy_file(path)
+    path.write_text('policy = "decided+gain:table=tables.gain"\n[tables]\ngain = ["3@3-0-1", "5@"]\n')
+    assert read_policy_file(path).policy == "decided+gain:table=3@3-0-1/5@"

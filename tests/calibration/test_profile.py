@@ -87,3 +87,23 @@ def test_a_problem_without_a_right_answer_is_refused() -> None:
 def test_an_algorithm_without_a_vote_is_refused() -> None:
     with pytest.raises(UsageError, match="BestOfN does not answer by majority"):
         profiled([recording("p", "aaa")], BestOfN, setup_at(3), orders=1)
+
+
+def test_in_flight_the_short_branches_land_first_and_cut_ones_are_paid_for() -> None:
+    samples = (Sample("a", 30), Sample("b", 10), Sample("b", 20))
+    problem = Problem("p", "?", verdicts={"a": 1.0})
+    (profile,) = profiled([Recording(problem, samples)], SelfConsistency, setup_at(3), orders=1, in_flight=True)
+    (path,) = profile.paths
+    assert path.spent == (0, 30, 50, 60), "3 x 10, 10 + 2 x 20, and all of it"
+    assert [each.tokens for each in path.progress] == [0, 10, 30, 60]
+    assert path.right == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_in_flight_profiles_agree_with_the_sessions_that_serve_runs() -> None:
+    recordings = synthetic(20, 9, seed=1)
+    policy = FirstToStop((Decided(), SteppedThreshold(0.6, 3, 2)))
+    _, row, _ = compare_policies(recordings, [Contender("it", lambda id: policy, in_flight=True)], cap=9, orders=3)
+    profiles = profiled(recordings, SelfConsistency, setup_at(9), orders=3, in_flight=True)
+    found = measured(Candidate("it", policy), profiles)
+    assert sum(found.spent) / 20 == pytest.approx(row.tokens.value)
+    assert -found.loss == pytest.approx(row.accuracy_difference.value)

@@ -14,8 +14,10 @@ from dynasor.allocation.progress import CAP_REACHED, Grant, Policy, Progress, as
 class Allocator(Protocol):
     """Decides for one program."""
 
-    watches: bool
-    """Whether it wants to be asked at every branch that lands (`cut`), not only at claims."""
+    @property
+    def watches(self) -> bool:
+        """Whether it wants to be asked at every branch that lands (`cut`), not only at claims."""
+        ...
 
     def grant(self, progress: Progress) -> Grant:
         """Answer a claim: how much further the knob may be turned; never beyond the cap."""

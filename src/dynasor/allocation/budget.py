@@ -6,7 +6,8 @@ rate, as those that ended did. It knows no right answers, no engine and no host;
 ask, it is deterministic. A decision costs O(log n) at most: it adds up two rows of a few hundred rates.
 
 What a host provides: how many programs there are; `join()` for each as it starts, whose share is that program's policy,
-asked in rounds and not in flight; and `leave()` when it ends, with the tokens that it took.
+asked in rounds and not in flight; and `leave()` when it ends, with the tokens that it took. Where a batch goes on, each
+share is told by `recall()` what its program had drawn before.
 """
 
 from math import log2
@@ -95,12 +96,15 @@ class Share:
         self._need: tuple[int, int] | None = None
         self._rate = 0
         self._left = False
+        self._paid = 0  # branches that an earlier part of the run has begun with
         self.tokens = self.knob = self.awaited = 0
         self.taken: dict[int, int] = {}  # tokens, by rate
 
     def __call__(self, progress: Progress) -> Grant:
         """One branch more, or the end."""
         budget = self._budget
+        if progress.knob < self._paid:
+            return Grant(self._paid - progress.knob)
         self._report(progress.tokens, progress.knob)
         if not progress.knob:
             return budget.granted(self) if budget.spent < budget.tokens else stop(BUDGET_SPENT)
@@ -115,6 +119,11 @@ class Share:
         self._need = (self._rate, round(branches * cost))
         budget.need(*self._need)
         return budget.granted(self)
+
+    def recall(self, index: int, tokens: int) -> None:
+        """An earlier part of the run has drawn the branch of this index, counted from 0: it is granted once more."""
+        self._paid = max(self._paid, index + 1)
+        self._report(self.tokens + tokens, self.knob + 1)
 
     def leave(self, tokens: int, branches: int) -> None:
         """The program has ended, having taken so many tokens in so many branches; a second time changes nothing."""

@@ -12,6 +12,7 @@ Where no problem loses anything, about log(2 / p) / t of them are needed, which 
 Hoeffding's bound, which must assume the greatest variance, would take 240,000.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, log1p
@@ -77,18 +78,19 @@ def _growths(losses: Sequence[float], tolerance: float) -> list[float]:
     """For each stake the mean logarithm of what capital is multiplied by at a problem."""
     if tolerance >= 1 or not losses:
         return [inf if tolerance >= 1 else 0.0] * len(STAKES)
-    return [_growth(losses, tolerance, stake) for stake, _ in STAKES]
+    counts = Counter(losses)  # most problems lose nothing
+    return [_growth(counts, tolerance, stake) for stake, _ in STAKES]
 
 
-def _growth(losses: Sequence[float], tolerance: float, stake: float) -> float:
+def _growth(counts: Counter[float], tolerance: float, stake: float) -> float:
     odds = stake / (1 - tolerance)
     total = 0.0
-    for loss in losses:
+    for loss, count in counts.items():
         won = odds * (tolerance - loss)
         if won <= -1:
             return -inf
-        total += log1p(won)
-    return total / len(losses)
+        total += count * log1p(won)
+    return total / counts.total()
 
 
 def _log_capital(growths: Sequence[float], count: int) -> float:

@@ -48,6 +48,17 @@ class Grew(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="gre
     lowest_logprob: float | None = None
 
 
+class Shadowed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program would have come to, did it not measure its policy by running to its cap; fields as there."""
+
+    answer: str | None
+    correct: float | None
+    certaindex: float
+    knob: int
+    tokens: int
+    stopped_by: str
+
+
 class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="finished"):
     """A program has answered; what it cost, and how right it was where that is known.
 
@@ -58,6 +69,8 @@ class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
         unknown_count: branches whose tokens the server did not tell; counted at the mean of the others.
         latency_s: wall seconds from the program's start to its answer; of a recording, those of the replay.
         verdicts: the judge of a recorded problem, so that a replay of this run is judged alike.
+        shadow: of a shadow program: what its policy would have made of it.
+        policy: what it ran under where that was not the run's policy: even, after an alarm.
     """
 
     v: int = VERSION
@@ -78,6 +91,29 @@ class ProgramFinished(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     unknown_count: int = 0
     latency_s: float = 0.0
     verdicts: dict[str, float] | None = None
+    shadow: Shadowed | None = None
+    policy: str | None = None
 
 
-Record = RunStarted | Landed | Grew | ProgramFinished
+class Alarmed(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="alarm"):
+    """The promise of the run's policy no longer holds: from here on, programs that start get even allocation.
+
+    Attributes:
+        reason: what was seen, in a few words.
+        mean: of what was seen, a share of 1.
+        most: what that mean was promised, or expected, not to exceed.
+        programs: how many had been looked at by then, in the problems' order.
+        shadows: of these, shadow programs.
+        running: programs that had started and not ended; they keep the policy.
+    """
+
+    v: int = VERSION
+    reason: str
+    mean: float
+    most: float
+    programs: int
+    shadows: int
+    running: tuple[str, ...]
+
+
+Record = RunStarted | Landed | Grew | ProgramFinished | Alarmed

@@ -88,6 +88,7 @@ class Session:
         self._streams = Streams()
         self._ledger = Ledger()
         self._balance = 0  # granted knob that is not yet spent
+        self._goal = 0  # the knob up to which was granted
         self._stopped_by = "the program"
         self._started_at = 0.0
         self._answer: list[Any] = []  # of a program that has come to its end while streams still run
@@ -96,6 +97,11 @@ class Session:
     def in_flight_count(self) -> int:
         """Requests that were submitted and have not landed."""
         return len(self._in_flight) + len(self._streams.running)
+
+    @property
+    def granted(self) -> int:
+        """Knob that is granted and will be turned for certain: none where what is in flight may yet be cut."""
+        return 0 if self._allocator.watches else max(0, self._goal - self.program.knob)
 
     def start(self, now: float) -> list[Effect]:
         """Begin; `now` is in seconds."""
@@ -230,6 +236,7 @@ class Session:
         self.program.update_certaindex()
         grant = self._allocator.grant(self.program.progress())
         self._balance = grant.knob
+        self._goal = self.program.knob + grant.knob
         if not grant:
             self._stopped_by = grant.reason
         return grant
