@@ -110,5 +110,7 @@ def test_steps_that_do_not_differ_are_refused() -> None:
         fit_linear([])
     with pytest.raises(UsageError, match="none may be negative"):
         Linear(step_s=-1, sequence_s=0, prompt_token_s=0, kv_token_s=0)
-    with pytest.raises(UsageError, match="take no time"):
-        fit_linear([MeasuredStep(b, p, b * c, -1.0 - b - p - b * c) for b in (1, 2, 8) for p in (0, 9) for c in (1, 7)])
+    with pytest.raises(UsageError, match="a measured step takes no time"):
+        fit_linear([MeasuredStep(1, 0, 7, 0.0)])
+    with pytest.raises(UsageError, match="no time of their own"):
+        fit_linear([MeasuredStep(b, p, b * c, 0.1 * b * c) for b in (1, 2, 8) for p in (0, 9) for c in (1, 7)])

@@ -29,6 +29,7 @@ class Accelerator:
         end: when the stretch that runs ends; None while none does.
         prompt_tokens, output_tokens: computed so far, those that were computed again counted again.
         preemptions: so far.
+        busy: for how long steps have run.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Accelerator:
     ) -> None:
         self.cache = cache
         self.end: int | None = None
-        self.prompt_tokens = self.output_tokens = self.preemptions = 0
+        self.prompt_tokens = self.output_tokens = self.preemptions = self.busy = 0
         self._cost, self._limits, self._victim = cost, limits, victim
         self._order: Order = order or FirstCome()
         self._decoding = Decoding(cache.block_tokens)
@@ -63,6 +64,10 @@ class Accelerator:
     def waiting_count(self) -> int:
         """Requests that hold none."""
         return len(self._waiting)
+
+    def has(self, id: RequestId) -> bool:
+        """Whether a request is here, waiting or running."""
+        return id in self._waiting or id in self._running
 
     def submit(self, request: SimulatedRequest, now: int) -> None:
         """A request comes.
@@ -133,6 +138,7 @@ class Accelerator:
         if self.end is None:
             raise AssertionError("there is no stretch to finish")
         now, self.end, decoding = self.end, None, self._decoding
+        self.busy += now - self._at
         if self._steps > 1:
             self.cache.take(decoding.blocks(self._steps) - self._reserved)
         self.output_tokens += self._steps * decoding.count + len(self._whole)

@@ -20,7 +20,7 @@ class Replica:
         self._kernel = kernel
         self._on_end = on_end
         self._finish: Event | None = None
-        self._starting = False
+        self._starting = self._stopped = False
 
     def submit(self, request: SimulatedRequest) -> None:
         """A request comes at the present instant."""
@@ -33,6 +33,12 @@ class Replica:
         self._await()
         if ended is not None:
             self._kernel.at(self._kernel.now, lambda: self._on_end(ended))
+
+    def stop(self) -> None:
+        """It dies: what is here is lost, and nobody is told of it."""
+        self._stopped = True
+        if self._finish is not None:
+            self._finish.drop()
 
     def _await(self) -> None:
         """Go on at the end of the stretch that runs; or now, with whatever else comes at this instant."""
@@ -52,5 +58,7 @@ class Replica:
 
     def _start(self) -> None:
         self._starting = False
+        if self._stopped:
+            return
         end = self.accelerator.start(self._kernel.now)
         self._finish = None if end is None else self._kernel.at(end, self._finished)

@@ -14,6 +14,7 @@ class SimulatedRequest(msgspec.Struct, frozen=True, kw_only=True):
             ordering that is meant as an oracle, may look.
         prefix: what the first `prefix_tokens` of its prompt are known by to those that begin alike; None where nobody
             does.
+        depth: how many steps of its program came before it.
     """
 
     id: RequestId
@@ -21,6 +22,7 @@ class SimulatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     prefix: str | None = None
     prefix_tokens: int = 0
+    depth: int = 0
 
     def __post_init__(self) -> None:
         """Refuse counts that no request has."""
@@ -57,6 +59,22 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     first_token_at: float | None
     ended_at: float
     preemptions: int
+
+    @classmethod
+    def unstarted(cls, id: RequestId, now_s: float) -> "Served":
+        """A request that was cut before any accelerator saw it."""
+        return cls(
+            id=id,
+            finish=Finish.CANCELLED,
+            tokens=0,
+            prompt_tokens=0,
+            cached_tokens=0,
+            submitted_at=now_s,
+            admitted_at=None,
+            first_token_at=None,
+            ended_at=now_s,
+            preemptions=0,
+        )
 
     @property
     def latency_s(self) -> float:
