@@ -17,7 +17,7 @@ from dynasor.programs.program import Setup
 from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.programs.session import Session
 from dynasor.request import Completion, Finish, Request
-from dynasor.runtime.dispatcher import Limits
+from dynasor.runtime.in_flight import Limits
 from dynasor.runtime.outputs import write_outputs
 from support.batches import Counting, batch_of, plan_of, samples_of
 

@@ -14,7 +14,7 @@ from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.programs.session import Session
 from dynasor.request import Completion, Request, RequestId, Sample
 from dynasor.runtime.batch import Batch, BatchPlan
-from dynasor.runtime.dispatcher import Limits
+from dynasor.runtime.in_flight import Limits
 
 
 class StillClock:

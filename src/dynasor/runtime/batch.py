@@ -5,21 +5,28 @@ Problems are streamed, and what has finished is let go of: memory holds what is 
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from dynasor.allocation.overload import Overload
 from dynasor.clock import Clock
 from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.engines.engine import Engine
 from dynasor.errors import EngineError, UsageError
 from dynasor.journal.journal import JOURNAL, JournalWriter
-from dynasor.journal.records import Landed, ProgramFinished, Record, RunStarted, Setting
+from dynasor.journal.records import Alarmed, Landed, ProgramFinished, Record, RunStarted, Setting
 from dynasor.programs.program import Program
 from dynasor.programs.session import Outcome, Session
 from dynasor.request import ProgramId
-from dynasor.runtime.dispatcher import BranchGrew, BranchLanded, Dispatcher, Event, Limits, ProgramEnded, ProgramStalled
+from dynasor.runtime.dispatcher import Dispatcher
+from dynasor.runtime.events import BranchGrew, BranchLanded, Event, ProgramEnded, ProgramStalled
 from dynasor.runtime.group_sync import GroupSync
+from dynasor.runtime.in_flight import Limits
+from dynasor.runtime.overseer import Overseer, Unattended
 from dynasor.runtime.resume import ResumePoint, Witness, resume_point, unseen
 from dynasor.runtime.tally import RunTally
+from dynasor.scheduling.fcfs import Fcfs
+from dynasor.scheduling.scheduler import Scheduler
 
 STALLS_IN_A_ROW = 20  # programs let down one after the other: the server is gone, and asking on is of no use
 TURNS_PER_BREATH = 64  # an engine that never waits must not keep signals from being heard
@@ -37,6 +44,11 @@ class BatchPlan:
         even_tokens: what even allocation takes for a problem, where a recording knows; else it is estimated.
         cap: the resource cap, for that estimate.
         judge: how right an answer is.
+        overseer: who looks over all programs.
+        scheduler: makes the order of what waits.
+        data_set: where the problems come from: lengths are estimated by algorithm and data set.
+        deadline_s: seconds from a program's start to the instant at which its answer is due, for orderings that ask.
+        overload: what the allocators of programs that have a deadline ask; it is kept informed.
     """
 
     problems: Iterable[Problem]
@@ -47,6 +59,11 @@ class BatchPlan:
     even_tokens: Callable[[str], float] | None = None
     judge: Judge = judge
     limits: Limits = Limits()  # noqa: RUF009  (frozen)
+    overseer: Overseer = field(default_factory=Unattended)
+    scheduler: Callable[[], Scheduler] = lambda: Scheduler(Fcfs())
+    data_set: str = ""
+    deadline_s: float | None = None
+    overload: Overload | None = None
 
 
 class Batch:
@@ -66,7 +83,7 @@ class Batch:
         self._plan = plan
         self._clock = clock
         self._directory = directory
-        self._dispatcher = Dispatcher(engine, clock, plan.limits)
+        self._dispatcher = Dispatcher(engine, clock, plan.limits, plan.scheduler(), plan.overload)
         self._point = ResumePoint()
         self._stalls_in_a_row = 0
         self._exhausted = False
@@ -80,6 +97,11 @@ class Batch:
     def tally(self) -> RunTally:
         """The result so far."""
         return self._point.tally
+
+    @property
+    def _promise(self) -> str | None:
+        promise = self._plan.settings.get("promise")
+        return None if promise is None else str(promise)
 
     @property
     def request_count(self) -> int:
@@ -115,7 +137,8 @@ class Batch:
             JournalError: if the journal cannot be written.
         """
         with JournalWriter(_made(self._directory) / JOURNAL) as journal:
-            self._point = resume_point(journal.path, self._plan.settings, self.witness)
+            self._point = resume_point(journal.path, self._plan.settings, self._recall)
+            self.tally.promise = self._promise
             self.resumed_count = self._point.tally.finished
             self.began = True
             if not self._point.begun:
@@ -130,7 +153,7 @@ class Batch:
         return self.tally
 
     async def _turn_until_idle(self, journal: JournalWriter, sync: GroupSync) -> None:
-        unfinished = (problem for problem in self._plan.problems if problem.id not in self._point.finished)
+        unfinished = self._unfinished(journal)
         turn = 0
         while True:
             self._admit(unfinished)
@@ -145,13 +168,26 @@ class Batch:
             if turn % TURNS_PER_BREATH == 0:
                 await self._clock.sleep(0)
 
+    def _recall(self, record: Record) -> None:
+        self._plan.overseer.recall(record)
+        self.witness(record)
+
+    def _unfinished(self, journal: JournalWriter) -> Iterator[Problem]:
+        for problem in self._plan.problems:
+            self._write(journal, self._plan.overseer.come_to(problem.id))
+            if problem.id not in self._point.finished:
+                yield problem
+
     def _admit(self, problems: Iterator[Problem]) -> None:
         while self._dispatcher.has_room:
             problem = next(problems, None)
             if problem is None:
                 self._exhausted = True
                 return
-            self._dispatcher.start(self._plan.session(problem), self._point.happened.pop(problem.id, ()))
+            session, happened = self._plan.session(problem), self._point.happened.pop(problem.id, ())
+            due_s = self._plan.deadline_s
+            deadline = None if due_s is None else self._clock.now() + due_s
+            self._dispatcher.start(session, happened, data_set=self._plan.data_set, deadline=deadline)
 
     def _record(self, journal: JournalWriter, events: Iterable[Event]) -> None:
         for event in events:
@@ -167,16 +203,25 @@ class Batch:
                 case ProgramEnded(program, outcome):
                     self._stalls_in_a_row = 0
                     record = self._finished(program, outcome)
-                    self._append(journal, record)
-                    self.tally.add(record)
+                    judged = partial(self._plan.judge, program.problem)
+                    self._write(journal, self._plan.overseer.finished(record, judged))
                 case ProgramStalled(program, fault):
                     self._stall(program.id, fault)
+
+    def _write(self, journal: JournalWriter, records: Iterable[Record]) -> None:
+        for record in records:
+            self._append(journal, record)
+            if isinstance(record, ProgramFinished):
+                self.tally.add(record)
+            elif isinstance(record, Alarmed):
+                self.tally.alarm = record
 
     def _append(self, journal: JournalWriter, record: Record) -> None:
         journal.append(record)
         self.witness(record)
 
     def _stall(self, program: ProgramId, fault: str) -> None:
+        self._plan.overseer.stalled(program)
         self.stalled[program] = fault
         self._stalls_in_a_row += 1
 

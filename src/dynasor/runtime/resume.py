@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dynasor.errors import SettingsDiffer, UsageError
 from dynasor.journal.journal import read_journal
-from dynasor.journal.records import Grew, Landed, ProgramFinished, Record, RunStarted, Setting
+from dynasor.journal.records import Alarmed, Grew, Landed, ProgramFinished, Record, RunStarted, Setting
 from dynasor.request import Completion, Finish, Report
 from dynasor.runtime.growth import Growth
 from dynasor.runtime.tally import RunTally
@@ -48,6 +48,8 @@ class ResumePoint:
                 self.finished.add(record.program)
                 self.happened.pop(record.program, None)
                 self.tally.add(record)
+            case Alarmed():
+                self.tally.alarm = record
 
 
 def unseen(record: Record) -> None:

@@ -3,8 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from dynasor.journal.records import ProgramFinished
+from dynasor.journal.records import Alarmed, ProgramFinished
 from dynasor.metrics.intervals import Estimate, RunningMean, RunningSaving, wilson
+from dynasor.runtime.shadow_tally import ShadowTally
+
+_ALARM = ("reason", "mean", "most", "programs", "shadows")
 
 
 @dataclass(slots=True)
@@ -17,6 +20,9 @@ class RunTally:
         saving: against even allocation at the same cap, on the same problems.
         stops: why programs got no more, and how many for each reason.
         unknown_count: branches whose tokens the server did not tell.
+        shadows: what shadow programs have measured.
+        promise: what the policy's file promised, in words; where shadow programs measure it.
+        alarm: set once the promise was seen not to hold.
         even_recorded: whether the even reference is recorded for every problem, or estimated for some.
     """
 
@@ -32,6 +38,9 @@ class RunTally:
     unknown_count: int = 0
     unanswered: int = 0
     even_recorded: bool = True
+    shadows: ShadowTally = field(default_factory=ShadowTally)
+    promise: str | None = None
+    alarm: Alarmed | None = None
 
     def add(self, record: ProgramFinished) -> None:
         """Take in one finished program."""
@@ -48,6 +57,8 @@ class RunTally:
         self.unknown_count += record.unknown_count
         self.unanswered += record.answer is None
         self.even_recorded &= record.even_recorded
+        if record.shadow is not None:
+            self.shadows.add(record, record.shadow)
 
     @property
     def accuracy(self) -> Estimate | None:
@@ -71,6 +82,18 @@ class RunTally:
             "failed_branches": self.failed_count,
             "branches_of_unknown_tokens": self.unknown_count,
             "problems_without_answer": self.unanswered,
+            **(self._drift() if self.promise is not None else {}),
+        }
+
+    def _drift(self) -> dict[str, object]:
+        shadows, alarm = self.shadows, self.alarm
+        return {
+            "promise": self.promise,
+            "shadow_programs": shadows.count,
+            "shadow_tokens_saved": _interval(shadows.saving.estimate()),
+            "shadow_accuracy_lost": _interval(shadows.lost.estimate()) if shadows.lost.count else None,
+            "shadow_answers_changed": _interval(shadows.changed_share),
+            "alarm": alarm and {name: getattr(alarm, name) for name in _ALARM},
         }
 
 
