@@ -1,0 +1,64 @@
+"""`dynasor bench plugin`: the scheduler inside vLLM against vLLM's own."""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from dynasor.bench.engine_backends import VERSIONS
+from dynasor.bench.plugin_rows import Cost, Point, Pressed, Rate
+from dynasor.bench.plugin_study import measure, measure_throughput
+from dynasor.bench.plugin_tables import write_plugin
+from dynasor.bench.provenance import provenance
+from dynasor.clock import WallClock
+from dynasor.errors import UsageError
+
+WAITING = "10,1000,100000"
+
+
+@click.command()
+@click.option("--seeds", default=10, show_default=True, type=click.IntRange(min=1), help="Sets of programs.")
+@click.option("--waiting", default=WAITING, show_default=True, help="Waiting requests at which a step is timed.")
+@click.option("--throughput", default=0, type=click.IntRange(min=0), help="Windows of a real server, for each arm.")
+@click.option("--window", default=5.0, show_default=True, help="Seconds of a window.")
+@click.option("--concurrency", default=64, show_default=True, help="Requests at a time in a window.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results/plugin"), show_default=True)
+def plugin(seeds: int, waiting: str, throughput: int, window: float, concurrency: int, out: Path) -> None:
+    """Compare the scheduler inside vLLM with vLLM's own: steps until programs end, and what it costs.
+
+    Figures in engine steps need no quiet machine; times of a step and --throughput do. vLLM is set up by
+    scripts/vllm-environment.
+
+    \b
+    Example:
+      dynasor bench plugin --seeds 2 --waiting 10,1000
+    """  # noqa: D301
+    told, before = partial(click.echo, err=True), os.getloadavg()
+    origin = provenance(vllm=VERSIONS["vllm"](), seeds=f"0 to {seeds - 1}", load_before=before)
+    rows: list[Point | Pressed | Cost | Rate] = []
+    parts: dict[str, Callable[[], Iterable[Point | Pressed | Cost | Rate]]] = {
+        "steps": lambda: measure("steps", Point, (seeds,)),
+        "pressure": lambda: measure("pressure", Pressed),
+        "cost": partial(measure, "cost", Cost, _sizes(waiting)),
+        "throughput": lambda: measure_throughput(throughput, window, concurrency, WallClock(), told),
+    }
+    for part, measured in parts.items():
+        if part != "throughput" or throughput:
+            told(f"measuring {part} ...")
+            rows += measured()
+            write_plugin(rows, {**origin, "load_after": os.getloadavg()}, out)
+    click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise UsageError(
+            f"--waiting is '{text}'; write whole numbers above 0 with commas between them, such as 10,1000"
+        )
+    return sizes

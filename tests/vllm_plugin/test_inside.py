@@ -1,0 +1,28 @@
+"""The tests of the folder `inside`, run where vLLM can be imported."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dynasor.bench.vllm_options import ENVIRONMENT
+
+INSIDE = Path(__file__).with_name("inside")
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
+
+
+@pytest.mark.parametrize("file", sorted(INSIDE.glob("test_*.py")), ids=lambda file: file.stem)
+def test_inside_vllm(file: Path) -> None:
+    python = ENVIRONMENT / "bin" / "python"
+    if not python.exists() and not os.environ.get("CI"):
+        pytest.skip(f"there is no {ENVIRONMENT.name}; make it with scripts/vllm-environment")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV_", "DYNASOR_"))}
+    environ = kept | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    command = [str(python), "-m", "pytest", "-c", str(INSIDE / "inside.ini"), str(file)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    last = done.stdout.strip().rpartition("\n")[2]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in last, last
+    assert "skipped" not in last, last
