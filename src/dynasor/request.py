@@ -5,7 +5,7 @@ one is made for every branch, and each is written to the journal as it is.
 """
 
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import Any, NamedTuple, NewType
 
 import msgspec
 
@@ -61,6 +61,7 @@ class Request(msgspec.Struct, frozen=True):
         report_every: generated tokens between two reports of what there is so far; None for no reports.
         optional: its program can do without it: where it fails, though it may succeed later, the program goes on.
         remaining_tokens: what its program was estimated to need yet when it was started; None where nobody estimates.
+        extra_body: further fields of the request as servers are sent it, such as a schema or tools.
     """
 
     id: RequestId
@@ -71,6 +72,7 @@ class Request(msgspec.Struct, frozen=True):
     report_every: int | None = None
     optional: bool = False
     remaining_tokens: int | None = None
+    extra_body: dict[str, Any] | None = None
 
 
 class Finish(StrEnum):
@@ -85,6 +87,19 @@ class Finish(StrEnum):
     def is_whole(self) -> bool:
         """Whether the model came to the end that it was allowed: there is an answer to read, if it gave one."""
         return self in (Finish.STOP, Finish.LENGTH)
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A tool that the model wants called.
+
+    Attributes:
+        arguments: JSON, as the model wrote it.
+        id: by which the tool's result refers to it.
+    """
+
+    name: str
+    arguments: str
+    id: str = ""
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -107,6 +122,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         recorded: what a recording knows of the answer; None for a live completion, whose text is still to be read.
         error: why it failed, one line.
         retryable: a failed request that might succeed later. Its program is left unfinished and can be resumed.
+        calls: the tools that the model wants called, in its order.
     """
 
     id: RequestId
@@ -122,6 +138,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recorded: Recorded | None = None
     error: str | None = None
     retryable: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """Where concrete classes are named: from the words of a user to a run that is ready to go.
 
-Third parties add to the known programs and policies through the entry points `dynasor.programs` (subclasses of
-`Program`) and `dynasor.policies` (dataclasses that are policies).
+Third parties add to the known programs, policies and orderings through the entry points `dynasor.programs` (subclasses
+of `Program`), `dynasor.policies` and `dynasor.orderings` (dataclasses that are policies, and orderings).
 """
 
 import importlib
@@ -18,6 +18,7 @@ from dynasor.allocation.baselines import Beta, Even, Length, Windows
 from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.curve import Curve
 from dynasor.allocation.decided import Decided
+from dynasor.allocation.gain_table import GainTable
 from dynasor.allocation.hopeless import Hopeless
 from dynasor.allocation.progress import Policy, Progress, asked
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
@@ -33,6 +34,9 @@ from dynasor.programs.rebase import Rebase
 from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.programs.session import Session
 from dynasor.programs.weighted import WeightedSelfConsistency
+from dynasor.scheduling import specification
+from dynasor.scheduling.ordering import Ordering
+from dynasor.scheduling.scheduler import Scheduler
 
 ALGORITHMS: Mapping[str, type[Program]] = {
     "sc": SelfConsistency,
@@ -55,6 +59,7 @@ POLICIES: Mapping[str, Callable[..., Policy]] = {
     "beta": Beta,
     "curve": Curve,
     "hopeless": Hopeless,
+    "gain": GainTable,
 }
 
 CERTAIN = "static:threshold=0.7,detect_at=5"
@@ -82,10 +87,58 @@ def make_policy(text: str) -> tuple[Policy, str]:
     return (parts[0] if len(parts) == 1 else FirstToStop(tuple(parts))), canonical
 
 
+def make_ordering(text: str) -> Ordering:
+    """The ordering that a specification such as `aging:patience=20+gang+sjf` names; `prefix` knows of no cache.
+
+    Raises:
+        UsageError: where it names no known ordering, or settings that cannot be.
+    """
+    return specification.make_ordering(text, lambda request: 0, _orderings(text))[0]
+
+
+def make_scheduler(text: str) -> tuple[Scheduler, str]:
+    """A scheduler with such an ordering, and the canonical specification.
+
+    To `prefix`, the prompt of a program that has begun is cached.
+
+    Raises:
+        UsageError: where it names no known ordering, or settings that cannot be.
+    """
+    return specification.make_scheduler(text, _orderings(text))
+
+
+def _orderings(text: str) -> dict[str, Any]:
+    """Those of third parties, which are loaded where they are asked for only."""
+    known = {*specification.ORDERINGS, *specification.SHORTHANDS}
+    names = {parse_specification(part).name for part in text.split("+")}
+    return {} if names <= known else _plugged("dynasor.orderings")
+
+
+def check_promise(text: object, *, in_flight: bool) -> None:
+    """Refuse a policy file whose promise is for grants that are spent in the other way.
+
+    In flight short branches land first, so that votes stand otherwise when a policy looks at them.
+
+    Raises:
+        UsageError: with the mend.
+    """
+    if not isinstance(text, str) or not text.endswith(ENDING):
+        return
+    file = read_policy_file(Path(text))
+    if file.promise.get("lossless") is not False or bool(file.provenance.get("in_flight")) == in_flight:
+        return
+    if in_flight:
+        raise UsageError(
+            f"{text} promises for grants that are waited for; leave out --in-flight, or make another file with"
+            " dynasor calibrate --in-flight"
+        )
+    raise UsageError(f"{text} promises for runs in flight; add --in-flight, or calibrate without it")
+
+
 def default_policy(algorithm: type[Program], cap: int) -> str:
     """Where the paper judges it, and at the cap at the latest; where a vote decides, at a decided one too."""
     policy = algorithm.default_policy.format(detect_at=min(algorithm.detect_at, cap))
-    return f"decided+{policy}" if _answers_by_majority(algorithm) else policy
+    return f"decided+{policy}" if answers_by_majority(algorithm) else policy
 
 
 def check_decided(policy: Policy, algorithm: type[Program], name: str) -> None:
@@ -94,12 +147,15 @@ def check_decided(policy: Policy, algorithm: type[Program], name: str) -> None:
     Raises:
         UsageError: naming the algorithm.
     """
-    if any(isinstance(part, Decided) for part in _parts(policy)) and not _answers_by_majority(algorithm):
+    if any(isinstance(part, Decided) for part in _parts(policy)) and not answers_by_majority(algorithm):
         raise UsageError(f"decided proves a majority vote, and {name} does not answer by one; choose another policy")
 
 
-def _answers_by_majority(algorithm: type[Program]) -> bool:
-    """A class that executes in a way of its own says so itself: what its base does is no promise of its own."""
+def answers_by_majority(algorithm: type[Program]) -> bool:
+    """Whether the vote decides its answer.
+
+    A class that executes in a way of its own says so itself: what its base does is no promise of its own.
+    """
     executes = next(kind for kind in algorithm.__mro__ if "execute" in vars(kind))
     says = next(kind for kind in algorithm.__mro__ if "answers_by_majority" in vars(kind))
     return algorithm.answers_by_majority and issubclass(says, executes)
@@ -171,7 +227,19 @@ def session_maker(
 ) -> Callable[[Any], Session]:
     """What makes the session of a problem."""
     allocator: Callable[[Policy], Allocator] = InFlight if in_flight else InRounds
-    return lambda problem: Session(algorithm(problem, setup), allocator(policy))
+    return session_of(algorithm, setup, lambda program: allocator(policy))
+
+
+def session_of(
+    algorithm: type[Program], setup: Setup, allocator: Callable[[Program], Allocator]
+) -> Callable[[Any], Session]:
+    """The same, where each program has an allocator of its own."""
+
+    def made(problem: Any) -> Session:
+        program = algorithm(problem, setup)
+        return Session(program, allocator(program))
+
+    return made
 
 
 def _user_class(name: str) -> type[Program]:

@@ -10,35 +10,25 @@ from click.testing import CliRunner, Result
 from dynasor.calibration.calibrate import Calibration, Trial
 from dynasor.calibration.candidates import DECIDED
 from dynasor.calibration.guarantee import Promise
-from dynasor.calibration.policy_file import read_policy_file
+from dynasor.calibration.policy_file import PolicyFile, read_policy_file, write_policy_file
 from dynasor.cli import main
 from dynasor.cli.calibrate import calibrate
 from dynasor.cli.calibration_tables import cautions
-from dynasor.datasets.problem import Recording
+from dynasor.datasets.problem import Problem, Recording
+from dynasor.errors import UsageError
 from dynasor.journal.journal import JournalWriter
 from dynasor.journal.records import Landed, ProgramFinished, RunStarted, Setting
 from dynasor.launch.launch import run
 from dynasor.metrics.intervals import Estimate
 from dynasor.request import Completion, ProgramId, RequestId
+from support.past_runs import chain, past
 from support.profiles import synthetic
+from support.traces import write_samples
 
 
 def invoke(*arguments: object) -> Result:
     """Run the command; an error of ours comes out as one line."""
     return CliRunner(env={"COLUMNS": None}).invoke(main, ["calibrate", *map(str, arguments)])
-
-
-def write_trace(path: Path, recordings: list[Recording]) -> None:
-    rows = [
-        {
-            "id": recording.problem.id,
-            "samples": [
-                {"answer": s.answer, "tokens": s.tokens, "correct": s.answer == "a"} for s in recording.samples
-            ],
-        }
-        for recording in recordings
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def write_run(directory: Path, recordings: list[Recording], **settings: Setting) -> None:
@@ -70,7 +60,7 @@ def write_run(directory: Path, recordings: list[Recording], **settings: Setting)
 @pytest.fixture
 def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    write_trace(Path("tiny.jsonl"), synthetic(60, 6, seed=6))
+    write_samples(Path("tiny.jsonl"), synthetic(60, 6, seed=6))
     return Path("tiny.jsonl")
 
 
@@ -83,7 +73,7 @@ def test_it_prints_the_candidates_and_writes_a_policy_with_its_promise_and_prove
     assert len(re.findall(r"\bchosen\b", result.stdout)) == 1
     assert "at most 20 points below even, with 80 % confidence" in " ".join(result.stdout.split())
     assert "fitted on 15 problems, tested on 45 others" in result.stdout
-    assert result.stdout.endswith("wrote made/policy.toml\n")
+    assert result.stdout.endswith("wrote made/policy.toml, made/policy.html\n")
     file = read_policy_file(Path("made/policy.toml"))
     assert file.policy.startswith("decided+")
     assert (file.promise["tolerance_points"], file.promise["confidence"], file.promise["lossless"]) == (
@@ -151,9 +141,11 @@ def test_the_chosen_policy_runs(trace: Path) -> None:
 
 
 def test_problems_with_too_few_samples_are_told_of(trace: Path) -> None:
-    write_trace(trace, synthetic(20, 6, seed=6) + [r for r in synthetic(25, 4, seed=7) if int(r.problem.id[1:]) >= 20])
+    write_samples(
+        trace, synthetic(20, 6, seed=6) + [r for r in synthetic(25, 4, seed=7) if int(r.problem.id[1:]) >= 20]
+    )
     result = invoke(trace, "--cap", 6, "--orders", 1)
-    assert "note: 5 problems with fewer than 6 samples are left out" in result.stdout
+    assert "note: 5 problems with fewer than 6 samples, or unfinished, are left out" in result.stdout
 
 
 def test_a_run_is_calibrated_on_by_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +160,7 @@ def test_a_run_is_calibrated_on_by_its_journal(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"algorithm": "rebase"}, "even is a run of algorithm rebase; one of sc can be calibrated on"),
+        ({"algorithm": "rebase"}, "even is a run of rebase, whose width decides what is asked for"),
         ({"grouping": "symbolic"}, "even is a run of grouping symbolic; one of auto or text or normal-form can be"),
         ({"policy": "decided"}, "even is a run of policy decided"),
     ],
@@ -193,6 +185,9 @@ def test_a_run_that_is_no_ground_to_stand_on_is_refused(
         (("--cap", 6, "--algorithm", "best-of-n"), "BestOfN does not answer by majority"),
         (("--cap", 6, "--algorithm", "sv"), "unknown algorithm 'sv'"),
         (("--cap", 6, "--orders", 1, "--out", "tiny.jsonl/policy.toml"), "choose another --out"),
+        (("--cap", 6, "--orders", 1, "--page", "tiny.jsonl/page.html"), "choose another --page"),
+        (("--cap", 6, "--problems", "words"), "both tiny.jsonl and --problems are to be calibrated on"),
+        (("--cap", 6, "--temperature", 1), "--temperature is for a batch that is run here; leave it out, or add"),
     ],
 )
 def test_bad_input(trace: Path, arguments: tuple[object, ...], message: str) -> None:
@@ -205,3 +200,84 @@ def test_bad_input(trace: Path, arguments: tuple[object, ...], message: str) -> 
 def test_help_shows_examples_as_they_are_typed() -> None:
     text = CliRunner().invoke(calibrate, ["--help"]).stdout
     assert "  dynasor calibrate svamp --cap 20 --tolerance 1\n" in text
+
+
+def test_the_page_shows_the_promise_and_needs_nothing_else(trace: Path) -> None:
+    invoke(trace, *GENEROUS, "--page", "shown/promise.html")
+    page = Path("shown/promise.html").read_text()
+    assert "at most <b>20&nbsp;points</b> below even allocation’s, with <b>80&nbsp;%</b> confidence" in page
+    assert page.count("<svg") == 1
+    assert page.count('class="chosen"') == 1
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert str(read_policy_file(Path("policy.toml")).provenance["digest"]) in page
+
+
+def test_a_policy_for_runs_in_flight_is_for_no_others(trace: Path) -> None:
+    assert invoke(trace, *GENEROUS, "--in-flight").exit_code == 0
+    with pytest.raises(UsageError, match=r"policy\.toml promises for runs in flight; add --in-flight"):
+        run(trace=str(trace), cap=6, policy="policy.toml", out=Path("out"))
+    assert run(trace=str(trace), cap=6, policy="policy.toml", in_flight=True, out=Path("out")).finished == 60
+    assert invoke(trace, *GENEROUS).exit_code == 0
+    with pytest.raises(UsageError, match="promises for grants that are waited for; leave out --in-flight"):
+        run(trace=str(trace), cap=6, policy="policy.toml", in_flight=True, out=Path("other"))
+
+
+def test_a_file_with_a_table_runs_and_resumes(trace: Path) -> None:
+    table = "/".join(f"{n}@{n}-0-1 {n - 1}-1-2" for n in range(3, 6)) + "/" + " ".join(["2-2-2"] * 20).join(["6@", ""])
+    write_policy_file(PolicyFile(policy=f"decided+gain:table={table}"), Path("gain.toml"))
+    assert "table=tables.gain" in Path("gain.toml").read_text()
+    tally = run(trace=str(trace), cap=6, policy="gain.toml", out=Path("out"))
+    assert run(trace=str(trace), cap=6, policy="gain.toml", out=Path("out")).tokens == tally.tokens
+
+
+def test_a_run_of_chains_is_calibrated_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    many = [Problem(f"p{n}", "What is 1 + 1?", "2") for n in range(20)]
+    monkeypatch.setattr("support.past_runs.PROBLEMS", many)
+    past(Path("chains"), "probed-cot:interval=32", chain, cap=12)
+    result = invoke("chains", "--cap", 12, "--tolerance", 30, "--confidence", 0.6, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["provenance"]["algorithm"] == "probed-cot"
+    assert found["candidates"][0]["policy"] == "even"
+    assert "decided" not in found["policy"]
+    assert found["promise"]["saved_percent"] > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cap", 13), "the cap is 13, and chains is a run of cap 12; lower --cap"),
+        (("--cap", 12, "--in-flight"), "only sc can be calibrated for runs in flight"),
+        (("--cap", 12, "--algorithm", "sc"), "chains is a run of algorithm probed-cot; leave out --algorithm sc"),
+    ],
+)
+def test_what_a_run_of_chains_is_no_ground_for_is_refused(
+    arguments: tuple[object, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    past(Path("chains"), "probed-cot", chain, cap=12)
+    result = invoke("chains", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_nothing_to_calibrate_on_is_told() -> None:
+    result = invoke("--cap", 6)
+    assert result.exit_code == 2
+    assert "nothing to calibrate on: name a recording or a run, or --problems" in result.stderr
+
+
+@pytest.mark.slow
+def test_it_runs_the_labelled_batch_itself_and_goes_on_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("xllamacpp")
+    command = ("--problems", "words", "--model", "builtin", "--cap", 2, "--limit", 8, "--max-tokens", 24)
+    options = ("--tolerance", 40, "--confidence", 0.5, "--run", "batch", "--json")
+    first = invoke(*command, *options)
+    assert first.exit_code == 0, first.output
+    assert len(Path("batch/journal.jsonl").read_text().splitlines()) == 1 + 8 * 2 + 8
+    assert json.loads(first.stdout)["provenance"]["recording"] == "batch"
+    again = invoke(*command, *options)
+    assert json.loads(again.stdout)["candidates"] == json.loads(first.stdout)["candidates"]

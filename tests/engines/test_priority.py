@@ -10,11 +10,12 @@ from dynasor.engines.openai_request import Dialect, encoded, explained
 from dynasor.engines.openai_wire import Refusal
 from dynasor.errors import EngineError, UsageError
 from dynasor.request import ProgramId, Request, RequestId, Sampling
+from dynasor.vllm_plugin.tags import read_tags
 
 
 def sent(priority: Priority, remaining: int | None) -> dict[str, Any]:
     request = Request(RequestId(ProgramId("p"), 0), "1 + 1 =", Sampling(), remaining_tokens=remaining)
-    _, body = encoded(request, Endpoint("http://host", priority=priority), "tiny", Dialect())
+    _, body = encoded(request, Endpoint("http://host", priority=priority), "tiny", Dialect(), "host1")
     fields: dict[str, Any] = msgspec.json.decode(body)
     return fields
 
@@ -29,9 +30,19 @@ def test_otherwise_there_is_no_such_field(priority: Priority, remaining: int | N
     assert "priority" not in sent(priority, remaining)
 
 
+def test_a_server_with_the_plugin_is_told_of_the_program() -> None:
+    fields = sent("vllm-plugin", 700)
+    assert "priority" not in fields
+    tags = read_tags(None, fields["vllm_xargs"])
+    assert (tags.program, tags.remaining_tokens, tags.bad_count) == ("host1/p", 700.0, 0)
+    assert "vllm_xargs" not in sent("vllm-plugin", None)
+
+
 def test_an_unknown_kind_of_priority_is_refused() -> None:
     unknown: Any = "tgi"
-    with pytest.raises(UsageError, match="unknown priority 'tgi' \\(known: none, vllm, sglang, sglang-low-first\\)"):
+    with pytest.raises(
+        UsageError, match="unknown priority 'tgi' \\(known: none, vllm, vllm-plugin, sglang, sglang-low-first\\)"
+    ):
         Endpoint("http://host", priority=unknown)
 
 

@@ -16,7 +16,7 @@ from dynasor.launch.options import RunOptions
 from dynasor.launch.sources import live_source
 from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.request import Sampling
-from dynasor.runtime.dispatcher import Limits
+from dynasor.runtime.in_flight import Limits
 from dynasor.wiring import make_algorithm
 
 SHORT = Sampling(max_tokens=60, temperature=0.8)

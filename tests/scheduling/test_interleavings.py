@@ -148,6 +148,7 @@ class Interleaving(RuleBasedStateMachine):
             self.scheduler.finish(id, 60, self.now)
         for index in range(5):
             self.scheduler.end(ProgramId(f"p{index}"), self.now)
+        assert self.scheduler.next(self.now) is None
         assert len(self.scheduler.table) == 0
         assert not self.scheduler._generated
         assert not self.scheduler._lanes._lanes

@@ -129,5 +129,5 @@ def test_a_program_that_is_ranked_anew_leaves_nothing_behind(ordering: Sjf | Agi
         scheduler.add(program, program, 0.0)
     for knob in range(100):
         scheduler.progress(A, 0.0, remaining_knob=200 - knob)
+        assert [request.id for request in scheduler.order(0.0, 2)] == [B, A]
     assert len(scheduler._lanes._places) == 2
-    assert [request.id for request in scheduler.order(0.0, 2)] == [B, A]

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from dynasor.bench.comparison import Comparison, tokens_to_accuracy
 from dynasor.bench.plots import HEIGHT, WIDTH, draw_tokens_saved, draw_tokens_to_accuracy
@@ -17,7 +17,7 @@ from dynasor.datasets.extras import optional
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Draw = Callable[["Figure", Comparison], None]
+Shown = TypeVar("Shown")
 
 _DPI = 100
 _MARGIN = 0.18  # inches
@@ -45,24 +45,28 @@ def write_png(comparison: Comparison, path: Path) -> None:
 
 def tokens_to_accuracy_svg(comparison: Comparison) -> str:
     """Tokens-to-accuracy as an SVG element; empty where no answer can be judged. Raises `MissingExtra`."""
-    return _svg(draw_tokens_to_accuracy, comparison, "accuracy-") if tokens_to_accuracy(comparison) else ""
+    return svg(draw_tokens_to_accuracy, comparison, "accuracy-") if tokens_to_accuracy(comparison) else ""
 
 
 def tokens_saved_svg(comparison: Comparison) -> str:
     """Tokens saved as an SVG element; empty where every row is the baseline. Raises `MissingExtra`."""
-    return _svg(draw_tokens_saved, comparison, "saved-") if any(row.saved for row in comparison.rows) else ""
+    return svg(draw_tokens_saved, comparison, "saved-") if any(row.saved for row in comparison.rows) else ""
 
 
-def _svg(draw: Draw, comparison: Comparison, prefix: str) -> str:
-    """An element that can stand in a page beside others: its ids are its own, and it styles nothing but itself."""
+def svg(draw: Callable[["Figure", Shown], None], shown: Shown, prefix: str) -> str:
+    """An element that can stand in a page beside others: its ids are its own, and it styles nothing but itself.
+
+    Raises:
+        MissingExtra: where matplotlib is not installed.
+    """
     text = StringIO()
-    _save(draw, comparison, text, "svg")
+    _save(draw, shown, text, "svg")
     drawn = text.getvalue()
     drawn = _REFERENCE.sub(rf"\g<0>{prefix}", _DOCUMENT_ONLY.sub("", drawn[drawn.index("<svg") :]))
     return drawn.replace("<svg ", '<svg style="stroke-linejoin:round;stroke-linecap:butt" ', 1).strip()
 
 
-def _save(draw: Draw, comparison: Comparison, target: Path | TextIO, kind: str) -> None:
+def _save(draw: Callable[["Figure", Shown], None], shown: Shown, target: Path | TextIO, kind: str) -> None:
     matplotlib = optional("matplotlib", "drawing figures", "report")
     figures = optional("matplotlib.figure", "drawing figures", "report")
     undated = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
@@ -72,5 +76,5 @@ def _save(draw: Draw, comparison: Comparison, target: Path | TextIO, kind: str) 
         matplotlib.rcParams.update(_STYLE)
         figure = figures.Figure(figsize=(WIDTH, HEIGHT), dpi=_DPI, layout="constrained")
         figure.get_layout_engine().set(w_pad=_MARGIN, h_pad=_MARGIN)
-        draw(figure, comparison)
+        draw(figure, shown)
         figure.savefig(target, format=kind, metadata=undated)

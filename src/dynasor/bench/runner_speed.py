@@ -25,8 +25,8 @@ from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.programs.session import Session
 from dynasor.request import Completion, Recorded, Request, RequestId
 from dynasor.runtime.batch import Batch, BatchPlan
-from dynasor.runtime.dispatcher import Limits
 from dynasor.runtime.drive import drive
+from dynasor.runtime.in_flight import Limits
 
 SIZES = (10, 1_000, 100_000)
 CAP = 20

@@ -26,6 +26,15 @@ from dynasor.bench.trace_study import TracePlan, run_traces
 from dynasor.bench.trace_tables import write_traces
 from dynasor.cli.algorithm_runs import run_arms
 from dynasor.cli.algorithm_tables import print_algorithms
+from dynasor.cli.bench_budget import budget
+from dynasor.cli.bench_coverage import coverage
+from dynasor.cli.bench_drift import drift
+from dynasor.cli.bench_fidelity import fidelity
+from dynasor.cli.bench_offline import offline
+from dynasor.cli.bench_orderings import orderings, queue
+from dynasor.cli.bench_plugin import plugin
+from dynasor.cli.bench_signals import signals
+from dynasor.cli.bench_simulator import simulator
 from dynasor.cli.engine_tables import print_engines
 from dynasor.clock import WallClock
 from dynasor.errors import UsageError
@@ -35,6 +44,10 @@ from dynasor.wiring import make_policy
 @click.group(short_help="Regenerate the committed results.")
 def bench() -> None:
     """Regenerate the committed results; each command says where it writes."""
+
+
+bench.add_command(budget)
+bench.add_command(drift)
 
 
 @bench.command()
@@ -178,6 +191,16 @@ def traces(
     studies = list(track(run_traces(plan), "replaying", total=len(files), console=console))
     write_traces(studies, provenance(seeds=f"0 to {orders - 1}"), out)
     click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
+
+
+bench.add_command(coverage)
+bench.add_command(offline)
+bench.add_command(plugin)
+bench.add_command(signals)
+bench.add_command(fidelity)
+bench.add_command(simulator)
+bench.add_command(orderings)
+bench.add_command(queue)
 
 
 def _told(measured: Measured) -> str:

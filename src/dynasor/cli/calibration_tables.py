@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dynasor.bench.promise_page import shortened
 from dynasor.bench.wording import broken, count, percent
 from dynasor.calibration.calibrate import Calibration, Trial, in_all
 from dynasor.calibration.guarantee import problems_needed
@@ -16,7 +17,8 @@ from dynasor.calibration.policy_file import Value
 _LABEL = 46
 
 ASSUMPTION = (
-    "the problems are drawn as the recorded ones were, for the same model, algorithm and cap, and grants are waited for"
+    "the problems are drawn as the recorded ones were, for the same model, algorithm and cap, and grants are spent in"
+    " the same way"
 )
 
 
@@ -36,11 +38,13 @@ def promised(found: Calibration) -> dict[str, Value]:
 
 def cautions(found: Calibration, left_out: int, cap: int) -> list[str]:
     """What must be known of a calibration, a sentence each: first of all, that there are too few problems."""
-    notes = [f"{count(left_out)} problems with fewer than {cap} samples are left out"] if left_out else []
+    notes = (
+        [f"{count(left_out)} problems with fewer than {cap} samples, or unfinished, are left out"] if left_out else []
+    )
     return notes if found.promised_more else [*notes, *_too_few(found)]
 
 
-def print_calibration(found: Calibration, notes: Sequence[str], out: Path) -> None:
+def print_calibration(found: Calibration, notes: Sequence[str], written: Sequence[Path]) -> None:
     """Print the candidates in the order in which they were tested, and the promise."""
     console = Console(highlight=False, markup=False)
     console.print(_table(found))
@@ -53,7 +57,7 @@ def print_calibration(found: Calibration, notes: Sequence[str], out: Path) -> No
     )
     for note in notes:
         console.print(f"note: {note}")
-    console.print(f"wrote {out}")
+    console.print(f"wrote {', '.join(map(str, written))}")
 
 
 def summary(found: Calibration, facts: Mapping[str, Value], notes: Sequence[str]) -> dict[str, object]:
@@ -71,8 +75,9 @@ def summary(found: Calibration, facts: Mapping[str, Value], notes: Sequence[str]
 def _too_few(found: Calibration) -> Iterator[str]:
     promise, given = found.promise, found.fitted_count + found.tested_count
     least = in_all(problems_needed([0.0], promise) or 0)
+    least_known = "a decided vote" if found.chosen.candidate.text == "decided" else "even allocation"
     yield (
-        f"no more than a decided vote can be promised with {count(given)} problems: for {100 * promise.tolerance:g}"
+        f"no more than {least_known} can be promised with {count(given)} problems: for {100 * promise.tolerance:g}"
         f" points at {100 * promise.confidence:g} % it takes {count(least)} where none loses anything"
     )
     if found.needed_count is not None and found.needed_count > least:
@@ -95,7 +100,7 @@ def _cells(trial: Trial, *, is_chosen: bool) -> list[str]:
     mark = "chosen" if is_chosen else "passed" if trial.passed else "failed"
     saved = percent(trial.saving).partition(" [")[0]
     lost, at_most = (f"{100 * figure:z.2f}" for figure in (trial.loss, trial.bound))
-    return [broken(trial.candidate.text, _LABEL), saved, lost, at_most, mark]
+    return [broken(shortened(trial.candidate.text), _LABEL), saved, lost, at_most, mark]
 
 
 def _summed_up(trial: Trial) -> dict[str, object]:

@@ -8,6 +8,7 @@ from dynasor.errors import UsageError
 _LIVE = frozenset(
     {
         *("model", "context", "threads", "api", "stream", "api_key_variable", "concurrency", "seed_requests"),
+        *("ordering", "deadline_s", "outage_s", "priority"),
         *("extract", "temperature", "top_p", "max_tokens", "stop", "logprobs", "prompt_file", "system"),
         *("format_name", "question_column", "answer_column", "id_column"),
     }

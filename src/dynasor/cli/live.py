@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dynasor.cli.tables import alarmed
 from dynasor.launch.launch import Launch
 from dynasor.runtime.batch import Batch
 
@@ -24,6 +25,7 @@ class Display:
         self._task = self._progress.add_task("starting", total=None)
         self._launch: Launch | None = None
         self._resumption_told = False
+        self._alarm_told = False
 
     def begin(self, launch: Launch) -> None:
         """Show a run that is about to start."""
@@ -40,10 +42,12 @@ class Display:
         """Take the bar away."""
         if self._launch is not None:
             self._tell_resumption(self._launch)  # a run that was complete has not been observed at all
+            self._tell_alarm(self._launch)
         self._progress.stop()
 
     def _observe(self, launch: Launch) -> None:
         self._tell_resumption(launch)
+        self._tell_alarm(launch)
         if not self._progress.disable:
             self._show(launch.batch)
 
@@ -53,6 +57,12 @@ class Display:
         if done and not self._resumption_told:
             self._resumption_told = True
             self.say(f"resuming {launch.directory}: {done} of {launch.problem_count} problems are done")
+
+    def _tell_alarm(self, launch: Launch) -> None:
+        alarm = launch.batch.tally.alarm
+        if alarm is not None and not self._alarm_told:
+            self._alarm_told = True
+            self.say(f"alarm: {alarmed(alarm)}; problems that had not started get even allocation")
 
     def _show(self, batch: Batch) -> None:
         tally = batch.tally

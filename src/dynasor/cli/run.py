@@ -9,17 +9,20 @@ from typing import Any
 import click
 
 from dynasor.cli.checks import refuse_live_options
+from dynasor.cli.concurrency import concurrency
 from dynasor.cli.live import Display
 from dynasor.cli.tables import print_run
 from dynasor.datasets.columns import Columns
 from dynasor.engines.embedded_model import EmbeddedModel
-from dynasor.engines.endpoint import Endpoint
+from dynasor.engines.endpoint import PRIORITIES, Endpoint
 from dynasor.errors import UsageError
 from dynasor.launch.launch import Launch, prepare
-from dynasor.launch.options import GROUPINGS, RunOptions
+from dynasor.launch.options import AUTO, DEFAULT_ORDERING, GROUPINGS, RunOptions
+from dynasor.launch.replicas import several
 from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
+MOST_CONNECTIONS = 1024  # to a server that the number of requests is not bounded for beforehand
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 UNFINISHED = 1
 
@@ -27,7 +30,13 @@ UNFINISHED = 1
 @click.command(short_help="Answer a set of problems.")
 @click.argument("problems", required=False)
 @click.option("--trace", metavar="FILE|RUN|svamp", help="Replay a recording: samples, a run, or the shipped one.")
-@click.option("--endpoint", metavar="URL", help="An OpenAI-compatible server, such as http://localhost:8000/v1.")
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    multiple=True,
+    help="An OpenAI-compatible server, such as http://localhost:8000/v1. Give several of one model, one option each or"
+    " joined by commas, and what one loses another is asked for.",
+)
 @click.option(
     "--model",
     metavar="FILE.gguf|builtin|NAME",
@@ -43,11 +52,44 @@ UNFINISHED = 1
 )
 @click.option("--stream/--no-stream", default=True, help="Streaming tells what a cut branch cost.", show_default=True)
 @click.option("--api-key-variable", default="OPENAI_API_KEY", show_default=True, help="Where the API key is read from.")
-@click.option("--concurrency", default=64, show_default=True, help="Requests at the server at a time.")
+@click.option(
+    "--concurrency",
+    callback=concurrency,
+    default="64",
+    metavar="N|auto",
+    show_default=True,
+    help="Requests at the server at a time; auto: as many as keep it just full.",
+)
+@click.option(
+    "--ordering", default=DEFAULT_ORDERING, show_default=True, help="Which waiting request is next; see below."
+)
+@click.option(
+    "--deadline", "deadline_s", type=float, metavar="S", help="Seconds for an answer; what would be late gets less."
+)
+@click.option(
+    "--outage",
+    "outage_s",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds to keep asking a server that is gone, before problems are left for the next start.",
+)
+@click.option(
+    "--priority",
+    type=click.Choice(PRIORITIES),
+    default="none",
+    show_default=True,
+    help="Let the server order: send each request with what its program needs yet, as its own field `priority`.",
+)
 @click.option("--algorithm", default="sc", show_default=True, help="How it reasons; see below. Or a plug-in's name.")
 @click.option("--program", metavar="FILE.py:CLASS", help="Run an algorithm of your own, in place of --algorithm.")
 @click.option("--policy", help="How much each program gets; see below.")
 @click.option("--in-flight", is_flag=True, help="Start all branches at once, and cut those that are not needed.")
+@click.option(
+    "--shadow", type=float, metavar="SHARE", help="Run so many problems, such as 0.05, to the cap; see below."
+)
+@click.option("--token-budget", type=int, help="Generated tokens for all problems together, in place of --policy.")
 @click.option("--cap", default=20, show_default=True, help="The resource cap: the most branches of one program.")
 @click.option("--signal", "signal_name", default="entropy", show_default=True, help="How certaindex is read.")
 @click.option("--extract", default="auto", show_default=True, help="How an answer is read from a text.")
@@ -109,6 +151,17 @@ def run(**given: Any) -> None:
     Signals: entropy (of the answers), length, logprob, reward-mean, reward-max.
 
     \b
+    Orderings (join with +; each wraps what follows):
+      fcfs                   as requests come
+      app-fifo, deepest      Parrot's: by program; the later steps first
+      prefix                 SGLang's: the longest cached prefix
+      gang+sjf               begun programs first, then the shortest
+      aging:patience=20+...  who has waited too long goes first
+      dynasor                aging:patience=20+gang+sjf
+      attained               least attained service
+      edf, slack:tokens_per_s=500    by --deadline
+
+    \b
     Policies (join several with +; the first to stop stops). The default is
     decided+static:threshold=0.7,detect_at=5 where the algorithm answers by
     majority, and static:threshold=0.7,detect_at=5 where it does not.
@@ -119,16 +172,24 @@ def run(**given: Any) -> None:
       windows:window=5                     stop when a whole window agrees (ESC)
       beta:confidence=0.95                 stop when the leader likely leads for good
       length:tokens=300,detect_at=5        short answers are taken for easy questions
+      FILE.toml                            what dynasor calibrate has written
+
+    With --shadow 0.05 one problem in twenty runs to its cap while its policy is
+    asked all the same. So the run measures what the policy saves and what it
+    loses, against the promise of its file (without one: 0.5 points at 95 %).
+    Once the promise is seen to be broken, problems that have not started get
+    even allocation, and the run says so.
     """  # noqa: D301
     refuse_live_options(click.get_current_context())
-    options = _options(given)
+    options = options_of(given)
     display = Display(quiet=given["quiet"] or given["as_json"])
-    launch, cut = asyncio.run(_run(options, display))
+    launch, cut = asyncio.run(run_launch(options, display))
     print_run(launch.batch.tally, launch.directory, as_json=given["as_json"])
-    _leave(launch, cut=cut)
+    leave(launch, cut=cut)
 
 
-async def _run(options: RunOptions, display: Display) -> tuple[Launch, bool]:
+async def run_launch(options: RunOptions, display: Display) -> tuple[Launch, bool]:
+    """Run what is asked for; also whether it was cut short."""
     launch = await prepare(options)
     display.begin(launch)
     task = asyncio.ensure_future(launch.run())
@@ -156,7 +217,7 @@ def _listen(launch: Launch, task: "asyncio.Future[Any]", display: Display) -> No
         asyncio.get_running_loop().add_signal_handler(name, stop)
 
 
-def _leave(launch: Launch, *, cut: bool) -> None:
+def leave(launch: Launch, *, cut: bool) -> None:
     """Say what is left, and leave with a code that tells: 0 where nothing is."""
     batch = launch.batch
     if batch.complete:
@@ -170,34 +231,42 @@ def _leave(launch: Launch, *, cut: bool) -> None:
     raise SystemExit(UNFINISHED)
 
 
-def _options(given: dict[str, Any]) -> RunOptions:
+def options_of(given: dict[str, Any]) -> RunOptions:
+    """What the options of the command ask for."""
     named = {field.name for field in fields(RunOptions)} & given.keys() - {"endpoint", "model"}
     return RunOptions(
         **{name: given[name] for name in named}
         | {"algorithm": given["program"] or given["algorithm"]}
         | {"signal": given["signal_name"], "format": given["format_name"], "seeded_requests": given["seed_requests"]}
-        | ({"endpoint": _endpoint(given)} if given["endpoint"] else {"model": _model(given)}),
+        | ({"endpoint": _endpoints(given)} if given["endpoint"] else {"model": _model(given)}),
         columns=Columns(given["question_column"], given["answer_column"], given["id_column"]),
         sampling=Sampling(**{name: given[name] for name in Sampling.__struct_fields__}),
         prompt=_read(given["prompt_file"]) if given["prompt_file"] else STEP_BY_STEP,
     )
 
 
-def _endpoint(given: dict[str, Any]) -> Endpoint:
+def _endpoints(given: dict[str, Any]) -> list[Endpoint]:
     for name in ("context", "threads"):
         if given[name] is not None:
             raise UsageError(f"--{name} has no effect on a server; leave it out")
-    return Endpoint(
-        given["endpoint"],
-        given["model"],
-        api=given["api"] or "chat",
-        stream=given["stream"],
-        api_key_variable=given["api_key_variable"],
-        max_connections=given["concurrency"],
-    )
+    unheld = given["concurrency"] == AUTO or given["priority"] != "none"
+    return [
+        Endpoint(
+            server.url,
+            given["model"],
+            api=given["api"] or "chat",
+            stream=given["stream"],
+            api_key_variable=given["api_key_variable"],
+            max_connections=MOST_CONNECTIONS if unheld else given["concurrency"],
+            priority=given["priority"],
+        )
+        for server in several(given["endpoint"])
+    ]
 
 
 def _model(given: dict[str, Any]) -> EmbeddedModel | None:
+    if given["priority"] != "none":
+        raise UsageError("--priority is for a server that orders what waits there; without one, leave it out")
     if given["model"] is None:
         return None
     return EmbeddedModel(

@@ -13,6 +13,7 @@ from rich.text import Text
 from dynasor.bench.comparison import Comparison
 from dynasor.bench.rows import Row
 from dynasor.bench.wording import NOTHING, amount, broken, count, notes, percent, points, problems, saved, shares
+from dynasor.journal.records import Alarmed
 from dynasor.runtime.tally import RunTally
 
 __all__ = ["amount", "comparison_table", "count", "percent", "points", "print_comparison", "print_run"]
@@ -65,10 +66,33 @@ def _run_table(tally: RunTally) -> Table:
         ("tokens saved", saving if saving == NOTHING else f"{saving} against even allocation ({kind})"),
         ("branches per problem", amount(tally.knob.estimate())),
         ("stopped by", shares({reason: number / tally.finished for reason, number in tally.stops.most_common()})),
+        *_measured(tally),
         *_warnings(tally),
     ):
         table.add_row(Text(name), Text(figures or NOTHING))
     return table
+
+
+def alarmed(alarm: Alarmed) -> str:
+    """Why the alarm was raised, and after how many programs."""
+    return (
+        f"{alarm.reason}: {100 * alarm.mean:.2f} % where at most {100 * alarm.most:.2f} % were to be expected, after"
+        f" {problems(alarm.programs)}, {count(alarm.shadows)} of them shadows"
+    )
+
+
+def _measured(tally: RunTally) -> Iterator[tuple[str, str]]:
+    """What shadow programs have measured, where there are any."""
+    shadows = tally.shadows
+    if tally.promise is not None:
+        yield "promise", tally.promise
+        yield "shadow programs", count(shadows.count)
+    if shadows.count:
+        yield "would have saved", percent(shadows.saving.estimate())
+        yield "accuracy lost", percent(shadows.lost.estimate()) if shadows.lost.count else NOTHING
+        yield "answers changed", percent(shadows.changed_share)
+    if tally.alarm is not None:
+        yield "alarm", alarmed(tally.alarm)
 
 
 def _warnings(tally: RunTally) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import msgspec
 
@@ -54,6 +55,7 @@ class OpenAIEngine:
             UsageError: the key cannot be sent.
         """
         self._endpoint = endpoint
+        self._sender = uuid4().hex[:8]
         self._model = endpoint.model
         self._server = OpenAIServer(endpoint, environ.get(endpoint.api_key_variable, "").strip())
         self._clock = clock or WallClock()
@@ -156,7 +158,7 @@ class OpenAIEngine:
                 self._budget.deposit()
             call.dialect = self._dialect
             try:
-                path, body = encoded(call.request, self._endpoint, self._model, call.dialect)
+                path, body = encoded(call.request, self._endpoint, self._model, call.dialect, self._sender)
                 call.answer = self._new_answer(call.request)
                 await self._server.ask(path, body, call.answer)
             except EngineError as fault:

@@ -9,6 +9,8 @@ from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_wire import Refusal
 from dynasor.errors import EngineError
 from dynasor.request import Message, Request
+from dynasor.vllm_plugin.tags import LONGEST_NAME, Tags
+from dynasor.vllm_plugin.tags import encoded as entries_of
 
 _RENAMING: Final = ("unsupported", "not supported", "instead")
 _UNKNOWN: Final = ("unknown", "unrecognized", "unexpected", "unsupported", "not supported", "not permitted", "extra")
@@ -46,8 +48,12 @@ class Dialect:
         return None
 
 
-def encoded(request: Request, endpoint: Endpoint, model: str | None, dialect: Dialect) -> tuple[str, bytes]:
+def encoded(
+    request: Request, endpoint: Endpoint, model: str | None, dialect: Dialect, sender: str = ""
+) -> tuple[str, bytes]:
     """Give the path below the endpoint's url, and the JSON body.
+
+    `sender` tells programs of the same name apart that come from different places; only a server's scheduler sees it.
 
     Raises:
         EngineError: a conversation for an endpoint that takes text only, or reports of what is not streamed.
@@ -63,12 +69,14 @@ def encoded(request: Request, endpoint: Endpoint, model: str | None, dialect: Di
         fields["model"] = model
     if request.sampling.stop:
         fields["stop"] = request.sampling.stop
-    fields |= _priority(request, endpoint)
+    fields |= _priority(request, endpoint, sender)
     if request.seed is not None:
         fields["seed"] = request.seed
     if endpoint.stream and dialect.usage_in_stream:
         fields["stream_options"] = {"include_usage": True}
-    return "/chat/completions" if chat else "/completions", msgspec.json.encode({**fields, **endpoint.extra_body})
+    return "/chat/completions" if chat else "/completions", msgspec.json.encode(
+        {**fields, **endpoint.extra_body, **(request.extra_body or {})}
+    )
 
 
 def _chat_fields(request: Request, dialect: Dialect) -> dict[str, object]:
@@ -82,10 +90,13 @@ def _chat_fields(request: Request, dialect: Dialect) -> dict[str, object]:
     return fields
 
 
-def _priority(request: Request, endpoint: Endpoint) -> dict[str, int]:
+def _priority(request: Request, endpoint: Endpoint, sender: str) -> dict[str, object]:
     """The estimated remaining tokens of the request's program, so that less comes first."""
     if endpoint.priority == "none" or request.remaining_tokens is None:
         return {}
+    if endpoint.priority == "vllm-plugin":
+        tags = Tags(program=f"{sender}/{request.id.program}"[:LONGEST_NAME], remaining_tokens=request.remaining_tokens)
+        return {"vllm_xargs": entries_of(tags)}
     return {"priority": -request.remaining_tokens if endpoint.priority == "sglang" else request.remaining_tokens}
 
 

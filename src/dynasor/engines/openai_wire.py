@@ -4,7 +4,7 @@ It knows no sockets, no time and no secrets; what is sent is the matter of `open
 answers and streamed chunks alike: an answer that is not streamed is a stream of one chunk.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from dynasor.engines.logprobs import LogprobMeans
 from dynasor.engines.retrying import MENDED_BY_HAND, NOT_IN_THIS_RUN_S, RETRYABLE_STATUSES
 from dynasor.errors import EngineError
-from dynasor.request import Completion, Finish, Report, Request, RequestId
+from dynasor.request import Completion, Finish, Report, Request, RequestId, ToolCall
 
 _FINISH: Final = {"length": Finish.LENGTH, "max_tokens": Finish.LENGTH, "model_length": Finish.LENGTH}
 _ABORTED: Final = ("abort", "error")  # vLLM and SGLang: someone else ended it at the server
@@ -32,10 +32,22 @@ class Refusal(EngineError):
         self.told = told
 
 
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallPart(msgspec.Struct, gc=False):
+    index: int | None = None  # streamed: whose part it is
+    id: str | None = None
+    function: _Function | None = None
+
+
 class _Part(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[_CallPart] | None = None
 
 
 class _TokenLogprob(msgspec.Struct, gc=False):
@@ -87,6 +99,7 @@ class Answer:
         self._streamed = streamed
         self._parts: list[str] = []
         self._thinking = False
+        self._calls: dict[int, ToolCall] = {}
         self._delta_count = 0
         self._logprob_tokens = 0
         self._logprobs = LogprobMeans()
@@ -165,6 +178,7 @@ class Answer:
             tail_logprob=self._logprobs.tail,
             lowest_logprob=self._logprobs.lowest,
             stopped_at=next((stop for stop in stops if stop == self._stopped_at), None),
+            calls=tuple(self._calls.values()),
         )
 
     def report(self, id: RequestId) -> Report:
@@ -181,13 +195,25 @@ class Answer:
         if said:
             self._parts.append(f"</think>{said}" if self._thinking else said)
             self._thinking = False
-        if thought or said:
+        called = part is not None and self._add_calls(part.tool_calls or ())
+        if thought or said or called:
             self._delta_count += 1
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs.values())
         if choice.finish_reason is not None:
             self._finish_reason = choice.finish_reason
             self._stopped_at = choice.stop_reason or choice.matched_stop
+
+    def _add_calls(self, parts: Sequence[_CallPart]) -> bool:
+        """Take in calls, or parts of them; returns whether there are any."""
+        for place, part in enumerate(parts):
+            index = place if part.index is None else part.index
+            known = self._calls.get(index, ToolCall("", ""))
+            said = part.function or _Function()
+            self._calls[index] = ToolCall(
+                known.name or said.name or "", known.arguments + (said.arguments or ""), known.id or part.id or ""
+            )
+        return bool(parts)
 
     def _add_logprobs(self, values: list[float | None]) -> None:
         self._logprob_tokens += len(values)

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dynasor.allocation.baselines import Even
 from dynasor.allocation.progress import Policy
 from dynasor.answers.extract import EXTRACTORS
 from dynasor.answers.grouping import Grouping
 from dynasor.certaindex.signal import SIGNALS
 from dynasor.clock import WallClock
 from dynasor.engines.openai_http import OpenAIEngine
+from dynasor.engines.replicas import ReplicatedEngine
 from dynasor.errors import EngineError, UnknownName, UsageError
 from dynasor.launch.comparing import comparing
+from dynasor.launch.deadlines import check_deadline, deadlines
 from dynasor.launch.fingerprint import policy_name
 from dynasor.launch.measures import reads_rewards
 from dynasor.launch.options import RunOptions
+from dynasor.launch.oversight import BUDGET, check_oversight, oversight
 from dynasor.launch.settings import circumstances_of, directory_name, settings_of
 from dynasor.launch.sources import live_source, recorded_source, rewarded
 from dynasor.programs.best_of_n import SCORERS
@@ -26,7 +30,16 @@ from dynasor.programs.prompt import PromptTemplate
 from dynasor.runtime.batch import Batch, BatchPlan
 from dynasor.runtime.outputs import write_outputs
 from dynasor.runtime.tally import RunTally
-from dynasor.wiring import check_cap, check_decided, default_policy, make_algorithm, make_policy, session_maker
+from dynasor.wiring import (
+    check_cap,
+    check_decided,
+    check_promise,
+    default_policy,
+    make_algorithm,
+    make_policy,
+    make_scheduler,
+    session_of,
+)
 
 
 @dataclass(slots=True)
@@ -95,7 +108,11 @@ async def prepare(options: RunOptions) -> Launch:
         UsageError: for whatever cannot be; the message names it and the mend.
     """
     algorithm = make_algorithm(options.algorithm)
-    policy, named = _policy(options.policy, algorithm, options.cap)
+    check_oversight(options, algorithm)
+    make_scheduler(options.ordering)
+    check_deadline(options, algorithm)
+    check_promise(options.policy, in_flight=options.in_flight)
+    policy, named = _policy(options, algorithm)
     check_cap(policy, named, options.cap)
     check_decided(policy, algorithm, _called(options.algorithm))
     async with AsyncExitStack() as resources:
@@ -103,31 +120,40 @@ async def prepare(options: RunOptions) -> Launch:
         setup = _setup(options, algorithm, answers.grouping)
         settings = settings_of(options, algorithm, named)
         source = (recorded_source if options.trace else live_source)(options, algorithm)
+        looked_over = oversight(options, policy, source.count)
+        overload, due = deadlines(options)
+        allocator = due(looked_over.allocator)
         engine = answers.beside(rewarded(source.engine, options), setup)
         resources.push_async_callback(engine.close)
         await engine.check()
-        if isinstance(source.engine, OpenAIEngine):
+        if isinstance(source.engine, OpenAIEngine | ReplicatedEngine):
             source.settings["model"] = source.engine.model
         plan = BatchPlan(
             problems=source.problems,
-            session=lambda problem: session_maker(
-                algorithm, answers.setup_of(problem, setup), policy, in_flight=options.in_flight
-            )(problem),
-            settings=source.settings | settings,
+            session=lambda problem: session_of(algorithm, answers.setup_of(problem, setup), allocator)(problem),
+            settings=source.settings | settings | looked_over.settings,
             cap=options.cap,
             circumstances=circumstances_of(options),
             even_tokens=source.even_tokens,
             judge=answers.judge,
             limits=source.limits,
+            overseer=looked_over.overseer,
+            scheduler=lambda: make_scheduler("fcfs" if options.trace else options.ordering)[0],
+            data_set=source.name,
+            deadline_s=options.deadline_s,
+            overload=overload,
         )
         directory = options.out or Path("runs") / directory_name(source.name, named, options)
         batch = Batch(plan, engine, WallClock(), directory)
         return Launch(batch, directory, source.count, resources.pop_all())
 
 
-def _policy(policy: object, algorithm: type[Program], cap: int) -> tuple[Policy, str]:
+def _policy(options: RunOptions, algorithm: type[Program]) -> tuple[Policy, str]:
+    policy: object = options.policy
+    if options.token_budget is not None:
+        return Even(), BUDGET  # nobody asks it: each program has a share
     if policy is None:
-        policy = default_policy(algorithm, cap)
+        policy = default_policy(algorithm, options.cap)
     if isinstance(policy, str):
         return make_policy(policy)
     if not callable(policy) or isinstance(policy, type):

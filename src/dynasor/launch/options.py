@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from dynasor.allocation.progress import Policy
 from dynasor.datasets.columns import Columns
@@ -11,10 +11,13 @@ from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.reward_options import RewardOptions, parse_reward
 from dynasor.errors import UsageError
 from dynasor.launch import ranges
+from dynasor.launch.replicas import several
 from dynasor.programs.program import Program
 from dynasor.programs.prompt import STEP_BY_STEP
 from dynasor.request import Sampling
 
+AUTO: Final = "auto"
+DEFAULT_ORDERING = "gang+sjf"
 GROUPINGS = ("auto", "normal-form", "text", "symbolic", "semantic", "value", "behaviour")
 
 
@@ -25,7 +28,9 @@ class RunOptions:
     Attributes:
         trace: a recording: a file of samples, the directory of an earlier run, or `svamp`, which is shipped.
         problems: a file of problems, or `hf:OWNER/NAME:SPLIT`.
-        endpoint: an OpenAI-compatible server; its address will do.
+        endpoint: an OpenAI-compatible server; its address will do. Several servers of one model are given as a list, or
+            as addresses joined by commas; this is then the first of them.
+        replicas: the others; what one of them loses, another one is asked for.
         model: a GGUF file, which is run in this process; its path will do. `builtin` is the model that is shipped: it
             was trained on bare questions, and gets those where no other prompt is asked for.
         algorithm: `sc`, `rebase` and so on (`wiring.ALGORITHMS`), with settings as in `rebase:temperature=0.5`; a
@@ -35,13 +40,20 @@ class RunOptions:
             answers by majority, else `static:threshold=0.7,detect_at=5`.
         in_flight: start everything up to the cap at once and cut what the policy would not have granted.
         cap: the resource cap.
+        shadow: the share of problems that run to the cap, to measure what the policy saves and loses against its
+            promise; when it is seen to be broken, programs that have not started get even allocation.
+        token_budget: generated tokens for all problems together, in place of a policy.
         grouping: which answers are the same: `auto` is `text` for a file of samples, else `normal-form`.
         reward: a reward model beside the engine: `builtin`, a GGUF file, or a server (`engines.reward_options`).
         embedding: what embeds answers for the semantic grouping: `builtin`, or a server with /v1/embeddings.
         similarity: the cosine from which on two answers are of one semantic group.
         thinking: ask the chat template for thinking (`enable_thinking`).
         judge_code: run the tests of code problems on the answers, in a sandbox.
-        concurrency: requests at the server, or at the model's engine, at a time.
+        concurrency: requests at the server, or at the model's engine, at a time; "auto": as many as keep it just full.
+        ordering: which of the waiting requests is next: a specification such as `gang+sjf` (`docs/scheduling.md`).
+        deadline_s: seconds from a program's start to its answer; what would be late is granted less.
+        outage_s: seconds for which requests of a server that is gone are kept and asked again; then their problems are
+            left for a resume.
         out: the directory of the run; where it holds one under the same settings, that run goes on.
         limit, offset: take only so many problems, after passing over so many.
 
@@ -58,11 +70,14 @@ class RunOptions:
     limit: int | None = None
     offset: int = 0
     endpoint: Endpoint | None = None
+    replicas: tuple[Endpoint, ...] = ()
     model: EmbeddedModel | None = None
     algorithm: str | type[Program] = "sc"
     policy: str | Policy | None = None
     in_flight: bool = False
     cap: int = 20
+    shadow: float | None = None
+    token_budget: int | None = None
     signal: str = "entropy"
     extract: str = "auto"
     grouping: str = "auto"
@@ -77,16 +92,19 @@ class RunOptions:
     similarity: float = 0.85
     thinking: bool = False
     judge_code: bool = False
-    concurrency: int = 64
+    concurrency: int | Literal["auto"] = 64
+    ordering: str = DEFAULT_ORDERING
+    deadline_s: float | None = None
+    outage_s: float = 0.0
     out: Path | None = None
 
     def __post_init__(self) -> None:
         """Bring what Python callers give into its form, and refuse what cannot be."""
         for name, kind in (("trace", str), ("problems", str), ("out", Path)):
             self._become(name, _path(name, getattr(self, name), kind))
-        endpoint: object = self.endpoint
-        if isinstance(endpoint, str):
-            self._become("endpoint", Endpoint(endpoint))
+        first, *others = (*several(self.endpoint), *several(self.replicas)) or (None,)
+        self._become("endpoint", first)
+        self._become("replicas", tuple(others))
         self._take_model(self.model)
         reward: object = self.reward
         if isinstance(reward, str | Path):
@@ -98,8 +116,12 @@ class RunOptions:
             ranges.whole("limit", self.limit, 1)
         ranges.whole("offset", self.offset, 0)
         ranges.whole("cap", self.cap, 1)
+        if self.shadow is not None:
+            ranges.share("shadow", self.shadow)
+        if self.token_budget is not None:
+            ranges.whole("token budget", self.token_budget, 1)
         ranges.whole("seed", self.seed)
-        ranges.whole("concurrency", self.concurrency, 1)
+        ranges.serving(self.concurrency, self.deadline_s, self.outage_s, AUTO)
         ranges.sampling(self.sampling)
 
     def _take_model(self, model: object) -> None:
@@ -119,6 +141,8 @@ class RunOptions:
         for name in ("endpoint", "model"):
             if (answers := getattr(self, name)) is not None:
                 self._become(name, replace(answers, extra_body={**asked, **answers.extra_body}))
+        others = (replace(other, extra_body={**asked, **other.extra_body}) for other in self.replicas)
+        self._become("replicas", tuple(others))
 
     def _become(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

@@ -144,6 +144,21 @@ def past_program(directory: Path, problem: str) -> PastProgram:
     return program
 
 
+def past_programs(directory: Path) -> dict[str, PastProgram]:
+    """Read of a run's journal all of its problems, each with everything that happened.
+
+    Raises:
+        UsageError: if there is no journal, or it is damaged.
+    """
+    settings, records = _opened(directory)
+    programs: dict[str, PastProgram] = {}
+    for record in records:
+        if isinstance(record, Grew | Landed | ProgramFinished):
+            id = _program_of(record)
+            programs.setdefault(id, PastProgram(id, settings)).take(record)
+    return programs
+
+
 def _program_of(record: Grew | Landed | ProgramFinished) -> str:
     match record:
         case Grew(id=id):

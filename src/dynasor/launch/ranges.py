@@ -21,6 +21,22 @@ def share(name: str, value: object) -> None:
         raise UsageError(f"the {name} is {value!r}; it must be above 0 and at most 1")
 
 
+def above_zero(name: str, value: object) -> None:
+    """Raise a UsageError where a value is not above 0."""
+    if not _number(value) or not value > 0:  # type: ignore[operator]
+        raise UsageError(f"the {name} is {value!r}; it must be above 0")
+
+
+def serving(concurrency: object, deadline_s: object, outage_s: object, auto: str) -> None:
+    """Raise a UsageError where no server could be asked so."""
+    if concurrency != auto:
+        whole("concurrency", concurrency, 1)
+    if deadline_s is not None:
+        above_zero("deadline", deadline_s)
+    if not _number(outage_s) or outage_s < 0:  # type: ignore[operator]
+        raise UsageError(f"the outage is {outage_s!r}; it must be a number of at least 0")
+
+
 def sampling(asked: Sampling) -> None:
     """Raise a UsageError where no server could sample so."""
     if not _number(asked.temperature) or asked.temperature < 0:

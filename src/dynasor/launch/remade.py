@@ -15,6 +15,7 @@ from dynasor.certaindex.signal import SIGNALS
 from dynasor.datasets.problem import Problem
 from dynasor.errors import UnknownName, UsageError
 from dynasor.journal.records import Setting
+from dynasor.launch.fingerprint import algorithm_name
 from dynasor.programs.best_of_n import SCORERS
 from dynasor.programs.program import Program, Setup
 from dynasor.programs.prompt import PromptTemplate
@@ -22,6 +23,7 @@ from dynasor.request import Sampling
 from dynasor.wiring import ALGORITHMS, algorithm_setting, make_algorithm, make_policy
 
 _DIGESTED = re.compile(r"(.+) \([0-9a-f]{12}\)")
+_HANDED_OVER = re.compile(r"(dynasor\.programs\.[\w.]+) \([0-9a-f]{12}\) \w+\((.*)\)", re.DOTALL)
 
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     cap: int
     in_flight: bool = False
+    shadow: float | None = None
+    token_budget: int | None = None
     signal: str = "entropy"
     grouping: str = "auto"
     scorer: str = "reward"
@@ -103,6 +107,8 @@ def remade_algorithm(text: str) -> type[Program]:
     name, _, options = text.partition(":")
     if name in ALGORITHMS:
         return _with_settings(text, ALGORITHMS[name], _literals(options))
+    if handed_over := _HANDED_OVER.fullmatch(text):
+        return _ours_handed_over(text, handed_over[1], handed_over[2])
     digested = _DIGESTED.fullmatch(text)
     if digested is None:
         return make_algorithm(text)
@@ -115,6 +121,18 @@ def remade_algorithm(text: str) -> type[Program]:
     if algorithm_setting(source) != text:
         raise UsageError(f"{file} has changed since the run")
     return make_algorithm(source)
+
+
+def _ours_handed_over(text: str, place: str, options: str) -> type[Program]:
+    """One of the known algorithms, handed over in Python with settings of its own."""
+    known = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in ALGORITHMS.values()}
+    literals = _literals(options)
+    if place not in known or literals is None:
+        raise UsageError(f"program {place} was handed over in Python, and a journal holds no code")
+    made = _with_settings(text, known[place], literals)
+    if algorithm_name(made) != text:
+        raise UsageError(f"{place} has changed since the run")
+    return made
 
 
 def briefly(text: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import isclose
 
 from dynasor.allocation.allocator import InFlight, InRounds
+from dynasor.allocation.progress import Grant, Policy, stop
+from dynasor.allocation.shadow import Shadow, is_shadow
 from dynasor.answers.grouping import ByNormalForm, ByText, GroupId, Grouping
 from dynasor.datasets.problem import Judge, Problem, judge
 from dynasor.errors import DynasorError
@@ -130,10 +132,21 @@ def _played(past: PastProgram, settings: RunSettings, grouping: Callable[[], Gro
     verdicts = finished.verdicts if finished else None
     problem = Problem(past.id, finished.question if finished else "", finished.gold if finished else None, verdicts)
     program = remade_program(settings, problem, grouping)
-    allocator = (InFlight if settings.in_flight else InRounds)(remade_policy(settings.policy))
+    allocator = (InFlight if settings.in_flight else InRounds)(_policy(past, settings))
     session = Watched(program, allocator)
     outcome = replay(session, past.happened, 0.0).outcome
     return session if _agrees(past, outcome) else None
+
+
+def _policy(past: PastProgram, settings: RunSettings) -> Policy:
+    finished = past.finished
+    if settings.token_budget is not None:  # what others took decided: it is granted what it got
+        return lambda progress: Grant(1) if not finished or progress.knob < finished.knob else stop(finished.stopped_by)
+    if finished is not None and finished.policy is not None:
+        return remade_policy(finished.policy)
+    policy = remade_policy(settings.policy)
+    is_shadowed = settings.shadow is not None and is_shadow(past.id, settings.shadow, settings.seed)
+    return Shadow(policy, lambda: None) if is_shadowed else policy
 
 
 def _agrees(past: PastProgram, outcome: Outcome | None) -> bool:

@@ -35,6 +35,7 @@ def settings_of(options: RunOptions, algorithm: type[Program], policy: str) -> d
         "offset": options.offset,
         **({"embedding": options.embedding, "similarity": options.similarity} if semantic(options) else {}),
         **({"judge_code": True} if options.judge_code else {}),
+        **({"deadline_s": options.deadline_s} if options.deadline_s is not None else {}),
     }
     if options.trace:
         return settings
@@ -86,8 +87,11 @@ def circumstances_of(options: RunOptions) -> dict[str, Setting]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "command": shlex.join(sys.argv),
-        "endpoint": options.endpoint.url if options.endpoint else None,
+        "endpoint": ",".join(e.url for e in (options.endpoint, *options.replicas) if e) or None,
         "concurrency": options.concurrency,
+        "ordering": options.ordering,
+        "priority": options.endpoint.priority if options.endpoint else None,
+        "outage_s": options.outage_s,
         **({"reward_place": options.reward.place} if options.reward else {}),
         **({"model_file": str(options.model.file), "threads": options.model.threads} if options.model else {}),
     }
@@ -99,6 +103,9 @@ def directory_name(source: str, policy: str, options: RunOptions) -> str:
     if options.algorithm != "sc":
         algorithm = options.algorithm
         words.append(algorithm.rpartition(":")[2] if isinstance(algorithm, str) else algorithm.__qualname__)
+    words += [f"shadow{options.shadow:g}"] if options.shadow is not None else []
+    words += [f"tokens{options.token_budget}"] if options.token_budget is not None else []
+    words += [f"deadline{options.deadline_s:g}"] if options.deadline_s is not None else []
     text = "-".join([*words, f"cap{options.cap}", f"seed{options.seed}"])
     name = "".join(c if c.isalnum() or c in "-.=+" else "_" for c in text)
     return name if len(name.encode()) <= _LONGEST_NAME else f"{name[:40]}-{digest(text)}"

@@ -18,11 +18,13 @@ from dynasor.engines.rewarding import RewardedEngine
 from dynasor.errors import UsageError
 from dynasor.journal.records import Setting
 from dynasor.launch.measures import check_live, check_recorded
-from dynasor.launch.options import RunOptions
+from dynasor.launch.options import AUTO, RunOptions
+from dynasor.launch.replicas import replicated
 from dynasor.programs.program import Program
 from dynasor.request import Sample
-from dynasor.runtime.dispatcher import Limits
+from dynasor.runtime.in_flight import Limits
 
+MOST_ADAPTIVE = 1024
 UNBOUNDED = 1 << 30  # a recording has no server to protect, and its time stands still while a gang waits
 
 
@@ -111,17 +113,31 @@ def live_source(options: RunOptions, algorithm: type[Program]) -> Source:
 
 
 def _limits(engine: Engine, options: RunOptions, algorithm: type[Program]) -> Limits:
-    """As many programs as requests; where programs keep streams running, half of the places are left for the others."""
-    streams = algorithm.stream_count()
+    """As many programs as requests; where programs keep streams running, half of the places are left for the others.
+
+    Where the server itself orders what waits, by priority, nothing is held back from it but programs.
+    """
+    streams, concurrency = algorithm.stream_count(), concurrency_of(options)
+    prioritized = options.endpoint is not None and options.endpoint.priority != "none"
+    if options.concurrency == AUTO and (prioritized or streams):
+        told = "with --priority nothing is held back" if prioritized else f"{streams} streams of a program need room"
+        raise UsageError(f"{told}, so there is nothing for --concurrency auto to find; give a number")
+    requests = UNBOUNDED if prioritized else concurrency
+    limits = Limits(requests, concurrency, adaptive=options.concurrency == AUTO, outage_s=options.outage_s)
     if not streams:
-        return Limits(requests=options.concurrency, programs=options.concurrency)
-    places = engine.slot_count if isinstance(engine, EmbeddedEngine) else options.concurrency
+        return limits
+    places = engine.slot_count if isinstance(engine, EmbeddedEngine) else concurrency
     if places < 2 * streams:
         raise UsageError(
             f"{streams} streams of a program and what runs beside them need {2 * streams} places, and there are"
             f" {places}; raise --concurrency"
         )
-    return Limits(requests=options.concurrency, programs=places // (2 * streams))
+    return replace(limits, programs=places // (2 * streams))
+
+
+def concurrency_of(options: RunOptions) -> int:
+    """The most requests at a time; where that adapts, a bound which no server is expected to come to."""
+    return MOST_ADAPTIVE if options.concurrency == AUTO else options.concurrency
 
 
 def rewarded(engine: Engine, options: RunOptions) -> Engine:
@@ -132,9 +148,10 @@ def rewarded(engine: Engine, options: RunOptions) -> Engine:
 def _answering(options: RunOptions, least_slots: int) -> tuple[Engine, dict[str, Setting]]:
     """Who answers, and what identifies it in a journal as far as it is known by now."""
     if options.endpoint is not None:
-        return OpenAIEngine(options.endpoint), {"api": options.endpoint.api}
+        first, others = options.endpoint, options.replicas
+        return replicated(first, *others) if others else OpenAIEngine(first), {"api": first.api}
     assert options.model is not None  # noqa: S101  (for the type checker)
-    slots = options.model.slots or min(options.concurrency, max(DEFAULT_SLOTS, least_slots))
+    slots = options.model.slots or min(concurrency_of(options), max(DEFAULT_SLOTS, least_slots))
     return _embedded(replace(options.model, slots=slots), options.sampling.max_tokens)
 
 

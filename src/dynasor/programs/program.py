@@ -14,6 +14,7 @@ from types import new_class
 from typing import Any, ClassVar, Self
 
 from dynasor.allocation.progress import Progress
+from dynasor.answers.calls import calls_answer
 from dynasor.answers.extract import EXTRACTORS, Extractor
 from dynasor.answers.grouping import ByNormalForm, Grouping
 from dynasor.answers.voting import Ballot
@@ -42,6 +43,8 @@ class Setup:
         scored: whether a reward model scores every branch.
         seed: all random choices derive from it and the program's id.
         seeded_requests: whether requests carry seeds, so that a server that honours them repeats itself.
+        stream: what the random choices derive from in place of the program's id; "" for the id.
+        extra_body: further fields of every request.
     """
 
     cap: int
@@ -54,6 +57,8 @@ class Setup:
     scored: bool = False
     seed: int = 0
     seeded_requests: bool = False
+    stream: str = ""
+    extra_body: dict[str, Any] | None = None
 
 
 class Program(ABC):
@@ -120,7 +125,7 @@ class Program(ABC):
     def random(self) -> Random:
         """Made at first use: most programs need none, and seeding one costs more than a branch."""
         if self._random is None:
-            self._random = Random(f"program/{self.setup.seed}/{self.id}")
+            self._random = Random(f"program/{self.setup.seed}/{self.setup.stream or self.id}")
         return self._random
 
     @abstractmethod
@@ -150,6 +155,8 @@ class Program(ABC):
         """The answer in a completion: the recorded one, else read from its text."""
         if completion.recorded is not None:
             return completion.recorded.answer
+        if completion.calls:
+            return calls_answer(completion.calls)
         return self.setup.extract(completion.text) if completion.finish is not Finish.FAILED else None
 
     def even_tokens(self, failed_count: int) -> float:
@@ -173,9 +180,10 @@ class Program(ABC):
             RequestId(self.id, index),
             prompt,
             self.setup.sampling if sampling is None else sampling,
-            _seed_of(self.setup.seed, self.id, index) if self.setup.seeded_requests else None,
+            _seed_of(self.setup.seed, self.setup.stream or self.id, index) if self.setup.seeded_requests else None,
             self.setup.scored,
             report_every,
+            extra_body=self.setup.extra_body,
         )
 
     @property
@@ -210,7 +218,7 @@ class Program(ABC):
         return Progress(self.knob, self.setup.cap, self.certaindex, evidence.tokens, evidence.ballot.votes())
 
 
-def _seed_of(seed: int, program: ProgramId, index: int) -> int:
+def _seed_of(seed: int, program: str, index: int) -> int:
     """31 bits, because some servers take no more."""
     digest = blake2b(f"{seed}/{program}/{index}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -3,6 +3,7 @@
 Problems are streamed, and what has finished is let go of: memory holds what is in flight, and the ids of the rest.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,6 +87,7 @@ class Batch:
         self._dispatcher = Dispatcher(engine, clock, plan.limits, plan.scheduler(), plan.overload)
         self._point = ResumePoint()
         self._stalls_in_a_row = 0
+        self._untold: deque[Event] = deque()
         self._exhausted = False
         self.began = False
         self.resumed_count = 0
@@ -190,23 +192,32 @@ class Batch:
             self._dispatcher.start(session, happened, data_set=self._plan.data_set, deadline=deadline)
 
     def _record(self, journal: JournalWriter, events: Iterable[Event]) -> None:
-        for event in events:
-            match event:
-                case BranchGrew(_, report):
-                    self._append(journal, self._point.growth.record(report))
-                case BranchLanded(program, completion):
-                    self._point.growth.forget(completion.id)
-                    answer = program.answer_of(completion) if completion.finish.is_whole else None
-                    self._append(journal, Landed(answer=answer, completion=completion))
-                case ProgramEnded(program, outcome) if outcome.failed_count and not program.branches:
-                    self._stall(program.id, outcome.fault or "no reason given")
-                case ProgramEnded(program, outcome):
-                    self._stalls_in_a_row = 0
-                    record = self._finished(program, outcome)
-                    judged = partial(self._plan.judge, program.problem)
-                    self._write(journal, self._plan.overseer.finished(record, judged))
-                case ProgramStalled(program, fault):
-                    self._stall(program.id, fault)
+        """Write what has happened; also what came behind an event at which a user's program or a judge raised."""
+        self._untold += events
+        try:
+            while self._untold:
+                self._tell(journal, self._untold.popleft())
+        finally:
+            if self._untold:
+                self._record(journal, ())
+
+    def _tell(self, journal: JournalWriter, event: Event) -> None:
+        match event:
+            case BranchGrew(_, report):
+                self._append(journal, self._point.growth.record(report))
+            case BranchLanded(program, completion):
+                self._point.growth.forget(completion.id)
+                answer = program.answer_of(completion) if completion.finish.is_whole else None
+                self._append(journal, Landed(answer=answer, completion=completion))
+            case ProgramEnded(program, outcome) if outcome.failed_count and not program.branches:
+                self._stall(program.id, outcome.fault or "no reason given")
+            case ProgramEnded(program, outcome):
+                self._stalls_in_a_row = 0
+                record = self._finished(program, outcome)
+                judged = partial(self._plan.judge, program.problem)
+                self._write(journal, self._plan.overseer.finished(record, judged))
+            case ProgramStalled(program, fault):
+                self._stall(program.id, fault)
 
     def _write(self, journal: JournalWriter, records: Iterable[Record]) -> None:
         for record in records:

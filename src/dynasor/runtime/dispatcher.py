@@ -22,6 +22,8 @@ from dynasor.scheduling.fcfs import Fcfs
 from dynasor.scheduling.pace import Pace
 from dynasor.scheduling.scheduler import Scheduler
 
+_BREATH_S = 0.5  # who waits for a server that is gone looks up so often: there may be a drain
+
 
 class Dispatcher:
     """Runs many sessions on one engine."""
@@ -122,6 +124,20 @@ class Dispatcher:
         self._queue.add(replayed.requests, now)
         self._fill()
 
+    def withdraw(self, program: ProgramId, why: str) -> None:
+        """Let a program go that nobody waits for: what waits is forgotten, what runs is cut, and then it has stalled.
+
+        One that has ended, or is not known, is passed over.
+        """
+        session = self._sessions.get(program)
+        if session is None:
+            return
+        self._stall(session, why)
+        for id in [id for id in self._running if id.program == program]:
+            self._engine.cancel(id)
+        if program not in self._running_count:
+            self._give_up(session)
+
     def drain(self) -> None:
         """Start nothing more; what is in flight lands, and may bring programs to their end."""
         self.draining = True
@@ -130,14 +146,18 @@ class Dispatcher:
     async def step(self) -> list[Event]:
         """Wait until something happens, and return all that has."""
         if not self._running and not self._events and self._queue.waiting_count:
-            await self._clock.sleep(max(0.0, self._outage.pause_until - self._clock.now()))
+            pause_s = max(0.0, self._outage.pause_until - self._clock.now())
+            await self._clock.sleep(min(_BREATH_S, pause_s))
             self._fill()
         if self._running and not self._events:
             running, full = len(self._running), len(self._running) >= self._in_flight.now
-            completions = [self._whole(completion) for completion in await self._engine.ready()]
+            ended = await self._engine.ready()
             self._now()
-            tokens = self._hear()
-            self._events += [self._told(c) for c in completions if not _lets_down(c)]  # paid for, whatever comes next
+            try:
+                tokens = self._hear()  # before a completion takes away what its reports go on from
+            finally:  # paid for, whatever comes next
+                completions = [self._whole(completion) for completion in ended]
+                self._events += [self._told(c) for c in completions if not _lets_down(c)]
             tokens += sum(self._queue.fresh_tokens(completion) for completion in completions)
             self._tell_pace(tokens, len(completions), running, full=full)
             for completion in completions:
@@ -257,7 +277,7 @@ class Dispatcher:
             self._engine.cancel(id)
         else:
             self._queue.drop(id, self._clock.now())
-            unstarted = Completion(id=id, finish=Finish.CANCELLED, tokens=self._written_off.pop(id, 0))
+            unstarted = self._whole(Completion(id=id, finish=Finish.CANCELLED))  # what there was of it was paid for
             self._events.append(BranchLanded(session.program, unstarted))
             self._apply(session, session.land(unstarted, self._clock.now()))
 
@@ -282,8 +302,16 @@ class Dispatcher:
         program = session.program.id
         del self._sessions[program]
         self._queue.end(program, self._clock.now())
+        self._drop_kept(program)
         if self._overload is not None:
             self._overload.leave(program)
+
+    def _drop_kept(self, program: ProgramId) -> None:
+        """Forget what was kept of requests that were to be asked again."""
+        for kept in (self._written_off, self._begun):
+            for id in [id for id in kept if id.program == program]:
+                del kept[id]
+        self._outage.forget(program)
 
 
 def _lets_down(completion: Completion) -> bool:

@@ -39,4 +39,11 @@ class ProgramStalled:
     fault: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramStarted:
+    """A program that came by itself has begun: told by `runtime.service` alone."""
+
+    program: Program
+
+
 Event = BranchLanded | BranchGrew | ProgramEnded | ProgramStalled

@@ -3,7 +3,7 @@
 A pure decision: it is told when requests were let down and when any was answered, and is handed `now`.
 """
 
-from dynasor.request import RequestId
+from dynasor.request import ProgramId, RequestId
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 16.0
 
@@ -38,6 +38,11 @@ class Outage:
             self.pause_until = now + min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self._failures)
             self._failures += 1
         return True
+
+    def forget(self, program: ProgramId) -> None:
+        """A program's requests are not asked again."""
+        for id in [id for id in self._since if id.program == program]:
+            del self._since[id]
 
     def ended(self, id: RequestId, *, answered: bool) -> None:
         """A request has ended; where it was answered, the server is there."""

@@ -1,4 +1,4 @@
-"""Priority escalation against starvation (paper 5.3.1): whoever has waited too long for what it needs goes first."""
+"""Priority escalation against starvation (paper 5.3.1): who has been here too long for what it needs goes first."""
 
 from dataclasses import dataclass, field
 
@@ -12,15 +12,17 @@ from dynasor.scheduling.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Aging:
-    """Requests that have waited `patience` times their expected service, by the instant at which they had; then others.
+    """Programs that have been here for `patience` times their expected service, by when they had been; then others.
 
-    The expected service of a request is what its program was estimated to need when the request arrived, at
-    `tokens_per_s`. Waiting is measured against it because the paper holds programs to finish-time fairness, latency
-    over tokens: a long program may wait longer.
+    The expected service of a program is all that it was served and is now estimated to need yet, at `tokens_per_s`.
+    Time is measured against it because the paper holds programs to finish-time fairness, latency over tokens: a long
+    program may take longer. Time counts from the program's first request, so that the rounds of a program that has aged
+    do not stand behind all that waits. Where nobody tells what a program needs yet, each of its requests ages by
+    itself, from its arrival and by what was known then, as if it were a program.
 
-    The bound: let a request arrive at a, and let e be the largest expected service of it and of the older waiting
-    requests of its program and depth. From d = a + patience * e on, no request that arrives at d or later is started
-    before it: only those are that arrived earlier, each once unless it is put back, however many short programs come.
+    The bound: let a program come at a, and never be expected to need more than e seconds in all. From
+    d = a + patience * e on, no request of a program that comes after d is started while one of its own waits, however
+    many such programs come. Only those go first that had come by d, each with no more requests than it makes in all.
 
     Attributes:
         inner: the order of those that have not waited so long.
@@ -40,9 +42,12 @@ class Aging:
             raise UsageError(f"tokens_per_s is {self.tokens_per_s}; it must be above 0")
 
     def place(self, program: Row, request: Waiting, now: float) -> Place:
-        """When it had waited long enough, if it has."""
-        aged_at = request.arrived_at + self.patience * request.expected_tokens / self.tokens_per_s
+        """When it had been here long enough, if it has."""
+        since, tokens = request.arrived_at, request.expected_tokens
+        if program.is_estimated and program.arrived_at is not None:
+            since, tokens = program.arrived_at, program.attained_tokens + program.remaining_tokens
+        aged_at = since + self.patience * tokens / self.tokens_per_s
         if now >= aged_at:
-            return Place((0, aged_at))
+            return Place((0, aged_at, program.rank))
         place = self.inner.place(program, request, now)
         return Place((1, *place.key), min(place.until, aged_at))

@@ -1,7 +1,8 @@
 """What waits, ranked: a heap of lanes, and in each lane a queue.
 
 A lane is the requests of one program at one depth, by arrival. Only its oldest request has a place among the lanes, so
-a program whose key changes is moved, not its requests. All but `arrived` and `of` cost O(log n) amortised.
+a program whose key changes is moved, not its requests. All but `arrived` and `of` cost O(log n) amortised. A program is
+ranked at the next decision, once for all that has happened to it since the last; at once where very many are to be.
 
 Places that change by time alone do so in the order of their instants, a bounded number at a decision: so a step is not
 slowed where thousands age at once, and under `Aging` the first is exact all the same, for those aged earlier go first.
@@ -17,6 +18,7 @@ from dynasor.scheduling.ordering import Ordering, Place
 from dynasor.scheduling.table import Row
 from dynasor.scheduling.waiting import Waiting
 
+_TOUCHED = 64  # programs that are left to be ranked at the next decision
 _CHANGED = 4  # places that change by time alone at a decision; the others at the next ones
 
 
@@ -37,6 +39,7 @@ class Lanes:
         self._ordering = ordering
         self._waiting: dict[int, Waiting] = {}  # by rank
         self._lanes: dict[ProgramId, dict[int, Lane]] = {}
+        self._touched: set[ProgramId] = set()  # programs to be ranked at the next decision
         self._places: MovableHeap[Lane] = MovableHeap()
         self._changes: MovableHeap[Lane] = MovableHeap()  # by the instants at which places change by time alone
 
@@ -55,23 +58,40 @@ class Lanes:
         ranks = {rank for lane in self._lanes.get(program, {}).values() for rank in lane.queue}
         return [self._waiting[rank] for rank in sorted(ranks) if rank in self._waiting]
 
-    def put(self, row: Row, request: Waiting) -> None:
-        """Let a request wait; its program is still to be ranked."""
+    def put(self, row: Row, request: Waiting, now: float) -> None:
+        """Let a request wait."""
         self._waiting[request.rank] = request
         lanes = self._lanes.setdefault(row.id, {})
         if request.depth not in lanes:
             lanes[request.depth] = Lane(row)
         heappush(lanes[request.depth].queue, request.rank)
+        self._touched.add(row.id)
+        if len(self._touched) > _TOUCHED:
+            self.settle(now)
 
     def take(self, request: Waiting) -> None:
-        """Let a request wait no longer; its program is still to be ranked."""
+        """Let a request wait no longer."""
         del self._waiting[request.rank]
+        self._touched.add(request.program)
 
-    def rank(self, program: ProgramId, now: float) -> None:
-        """Give a program of which something has changed its place."""
-        lanes = self._lanes.get(program)
-        if lanes is None:
-            return
+    def touch(self, program: ProgramId) -> None:
+        """Something of a program has changed that orderings may look at."""
+        if program in self._lanes:
+            self._touched.add(program)
+
+    def settle(self, now: float) -> None:
+        """Give every program that was touched its place."""
+        while self._touched:
+            self._rank_program(self._touched.pop(), now)
+
+    def first(self, now: float) -> Waiting | None:
+        """The request with the least key; None where nothing waits."""
+        self.settle(now)
+        self._pass_time(now)
+        return self._waiting[self._places.first[1].head] if self._places else None
+
+    def _rank_program(self, program: ProgramId, now: float) -> None:
+        lanes = self._lanes[program]
         for depth, lane in list(lanes.items()):
             if not self._rank(lane, now):
                 self._places.discard(lane)
@@ -79,11 +99,6 @@ class Lanes:
                 del lanes[depth]
         if not lanes:
             del self._lanes[program]
-
-    def first(self, now: float) -> Waiting | None:
-        """The request with the least key; None where nothing waits."""
-        self._pass_time(now)
-        return self._waiting[self._places.first[1].head] if self._places else None
 
     def _rank(self, lane: Lane, now: float) -> bool:
         """Place a lane; returns whether anything waits in it."""

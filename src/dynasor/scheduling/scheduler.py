@@ -60,7 +60,7 @@ class Scheduler:
         row.remaining_knob, row.deadline = remaining_knob, deadline
         if knob is not None:
             self.table.turned(row, knob)
-        self._lanes.rank(program, now)
+        self._lanes.touch(program)
 
     def progress(self, program: ProgramId, now: float, *, remaining_knob: float, knob: int | None = None) -> None:
         """A program has come further: the knob that it is expected to turn yet, and what it has turned if it tells.
@@ -74,7 +74,7 @@ class Scheduler:
         row.remaining_knob = remaining_knob
         if knob is not None:
             self.table.turned(row, knob)
-        self._lanes.rank(program, now)
+        self._lanes.touch(program)
 
     def end(self, program: ProgramId, now: float) -> tuple[Waiting, ...]:
         """A program ends; returns its requests that waited, which are removed. What of it runs is still to end."""
@@ -86,7 +86,6 @@ class Scheduler:
             self._take(row, request)
             self._forget(row, request)
         row.is_open = False
-        self._lanes.rank(program, now)
         self.table.drop_if_done(row)
         return unstarted
 
@@ -99,37 +98,36 @@ class Scheduler:
         if id in self._requests:
             raise ProgramError(f"request {id} waits or runs already; give every request an id of its own")
         row = self.table.seen(program)
-        row.waiting += 1
+        self.table.arrive(row, now)
         request = Waiting(id, program, self._arrivals, now, row.remaining_tokens, depth, opening)
         self._arrivals += 1
         self._requests[id] = request
-        self._lanes.put(row, request)
-        self._lanes.rank(program, now)
+        self._lanes.put(row, request, now)
         return request
 
     def next(self, now: float) -> Waiting | None:
         """Start the request that is next, if any waits."""
-        if not self._lanes:
-            return None
         if self._arranging is not None:
-            return self.start(self.order(now, 1)[0].id, now)
-        self._refresh(now)
+            order = self.order(now, 1)
+            return self.start(order[0].id, now) if order else None
+        self._refresh()
         request = self._lanes.first(now)
-        assert request is not None  # noqa: S101  (for the type checker: something waits)
-        self._start(request, now)
+        if request is not None:
+            self._start(request)
         return request
 
     def order(self, now: float, most: int) -> list[Waiting]:
         """The requests that are next, so many at most, as if each was started before the one after it is chosen."""
-        self._refresh(now)
+        self._refresh()
         if self._arranging is not None and len(self._lanes) <= self._arranging.most:
+            self._lanes.settle(now)
             return self._arranging.arrange(self._lanes.arrived())[:most]
         ordered: list[Waiting] = []
         started: list[Row] = []
         while len(ordered) < most and (request := self._lanes.first(now)) is not None:
             ordered.append(request)
             if len(ordered) < most:
-                started += self._start(request, now)
+                started += self._start(request)
         for row in started:
             self.table.unstart(row)
         for request in ordered[: most - 1]:
@@ -145,7 +143,7 @@ class Scheduler:
         request = self._known(id)
         if request not in self._lanes:
             raise ProgramError(f"request {id} runs already")
-        self._start(request, now)
+        self._start(request)
         return request
 
     def put_back(self, id: Hashable, now: float) -> None:
@@ -167,7 +165,7 @@ class Scheduler:
         self._generated[id] = self._generated.get(id, 0) + tokens
         row.attained_tokens += tokens
         row.unfinished_tokens += tokens
-        self._lanes.rank(row.id, now)
+        self._lanes.touch(row.id)
 
     def finish(self, id: Hashable, tokens: int, now: float) -> None:
         """A running request has come to its end with so many tokens in all.
@@ -181,7 +179,7 @@ class Scheduler:
         row.in_flight -= 1
         self._forget(row, request)
         self.table.land(row, tokens)
-        self._lanes.rank(row.id, now)
+        self._lanes.touch(row.id)
         self.table.drop_if_done(row)
 
     def remove(self, id: Hashable, now: float) -> bool:
@@ -195,7 +193,7 @@ class Scheduler:
         else:
             row.in_flight -= 1
         self._forget(row, request)
-        self._lanes.rank(row.id, now)
+        self._lanes.touch(row.id)
         self.table.drop_if_done(row)
         return True
 
@@ -209,9 +207,9 @@ class Scheduler:
         place = self._ordering.place(self.table[request.program], request, now)
         return (*place.key, request.rank)
 
-    def _refresh(self, now: float) -> None:
+    def _refresh(self) -> None:
         for row in self.table.outdated(_REFRESHED):
-            self._lanes.rank(row.id, now)
+            self._lanes.touch(row.id)
 
     def _known(self, id: Hashable) -> Waiting:
         if id not in self._requests:
@@ -224,21 +222,18 @@ class Scheduler:
             raise ProgramError(f"request {id} waits; start it first")
         return request
 
-    def _start(self, request: Waiting, now: float) -> list[Row]:
+    def _start(self, request: Waiting) -> list[Row]:
         """Start a request; returns its program if that had not started."""
         row = self.table[request.program]
         self._take(row, request)
         row.in_flight += 1
-        started = [row] if self.table.start(row) else []
-        self._lanes.rank(row.id, now)
-        return started
+        return [row] if self.table.start(row) else []
 
     def _wait(self, request: Waiting, now: float) -> None:
         row = self.table[request.program]
         row.in_flight -= 1
         row.waiting += 1
-        self._lanes.put(row, request)
-        self._lanes.rank(row.id, now)
+        self._lanes.put(row, request, now)
 
     def _take(self, row: Row, request: Waiting) -> None:
         row.waiting -= 1

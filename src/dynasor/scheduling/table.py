@@ -21,6 +21,7 @@ class Row:
         start_rank: its place among the programs of which a request was started; None before.
         remaining_knob: the knob that it is expected to turn yet, what is in flight and waiting included; None where
             nobody tells, and each of its requests then counts for one.
+        arrived_at: when its first request came, in the host's seconds; None before.
         knob: how far it has turned its knob; None where nobody tells, and each request that landed counts for one.
         deadline: the instant by which its answer is due; None for no deadline.
         is_open: whether requests may still come; a row that is not leaves with its last request.
@@ -36,6 +37,7 @@ class Row:
     history: History = field(repr=False)
     kind: Kind
     start_rank: int | None = None
+    arrived_at: float | None = None
     remaining_knob: float | None = None
     knob: int | None = None
     deadline: float | None = None
@@ -52,6 +54,11 @@ class Row:
     def is_active(self) -> bool:
         """Whether it has requests; what the cache holds of those that have none is evicted first (paper 5.3.2)."""
         return bool(self.in_flight or self.waiting)
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether anybody tells what it needs yet beyond the requests that it has made."""
+        return self.remaining_knob is not None
 
     @property
     def branch_tokens(self) -> float:
@@ -96,6 +103,12 @@ class ProgramTable:
             self._arrivals += 1
             self._fresh.setdefault(kind, OrderedDict())[program] = None
         return self._rows[program]
+
+    def arrive(self, row: Row, now: float) -> None:
+        """A request of a program comes and waits."""
+        row.waiting += 1
+        if row.arrived_at is None:
+            row.arrived_at = now
 
     def drop_if_done(self, row: Row) -> None:
         """Forget a program that will make no requests and has none."""

@@ -1,13 +1,13 @@
 """A request that waits: what orderings may know of it. The scheduler knows no prompt and no engine."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+import msgspec
 
 from dynasor.request import ProgramId
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """One request in the queue.
 
     Attributes:

@@ -1,0 +1,27 @@
+"""Orderings of the simulator by name: those of every host, and one that sees the future."""
+
+from dynasor.config import parse_specification
+from dynasor.launch.traffic import Workload
+from dynasor.scheduling import specification
+from dynasor.simulation.fleet import OrderingOf
+from dynasor.simulation.oracle import Oracle
+from dynasor.wiring import make_ordering
+
+ORACLE = "oracle"
+_LOOKS_AT_THE_CACHE = "prefix"
+
+
+def ordering_of(text: str, workload: Workload) -> OrderingOf:
+    """What makes the ordering of a replica, from a specification such as `aging:patience=4+gang+sjf`.
+
+    `prefix` looks at the replica's cache, and `oracle` knows what each program of the workload will take.
+
+    Raises:
+        UsageError: where the specification names no known ordering, or settings that cannot be.
+    """
+    if text == ORACLE:
+        return lambda cached_tokens: Oracle(workload.total_tokens)
+    made = make_ordering(text)
+    if any(parse_specification(part).name == _LOOKS_AT_THE_CACHE for part in text.split("+")):
+        return lambda cached_tokens: specification.make_ordering(text, cached_tokens)[0]
+    return lambda cached_tokens: made

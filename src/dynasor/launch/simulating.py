@@ -1,0 +1,86 @@
+"""Options to simulated runs that are ready to go: every policy under every ordering, on the same traffic."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from dynasor.errors import UsageError
+from dynasor.launch.ordering import ordering_of
+from dynasor.launch.traffic import Traffic, Workload
+from dynasor.simulation.fleet import Fault, Fleet
+from dynasor.simulation.limits import Limits
+from dynasor.simulation.models import Model
+from dynasor.simulation.plan import SimulationPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """What serves.
+
+    Attributes:
+        memory: the share of the accelerator's memory for keys and values that there is.
+        sequences, step_tokens: what the engine is started with; None: as the model says.
+        front_limit: schedule in front of engines that hold so many requests; None: inside them.
+        keeps_live: evict prefixes of live programs last.
+    """
+
+    model: Model
+    replicas: int = 1
+    memory: float = 1.0
+    sequences: int | None = None
+    step_tokens: int | None = None
+    front_limit: int | None = None
+    keeps_live: bool = True
+    faults: tuple[Fault, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a memory of nothing."""
+        if not self.memory > 0:
+            raise UsageError(f"the memory is {self.memory} of the accelerator's; it must be above 0")
+
+    def fleet(self, ordering: str, workload: Workload) -> Fleet:
+        """These machines under an ordering."""
+        model = self.model
+        limits = Limits(self.sequences or model.limits.sequences, self.step_tokens or model.limits.step_tokens)
+        return Fleet(
+            cost=model.cost,
+            cache_tokens=int(model.cache_tokens * self.memory),
+            ordering=ordering_of(ordering, workload),
+            limits=limits,
+            replicas=self.replicas,
+            front_limit=self.front_limit,
+            keeps_live=self.keeps_live,
+            request_s=model.request_s,
+            faults=self.faults,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One of the runs that are compared.
+
+    Attributes:
+        name: what tells it from the others.
+        policy: its canonical specification.
+    """
+
+    name: str
+    policy: str
+    ordering: str
+    plan: SimulationPlan
+
+
+def arms_of(
+    traffic: Traffic, machines: Machines, policies: Iterable[str | None], orderings: Iterable[str]
+) -> Iterator[Arm]:
+    """Every policy under every ordering; None is the default policy of the algorithm.
+
+    Raises:
+        UsageError: for whatever cannot be.
+    """
+    policies, orderings = list(policies), list(orderings)
+    for policy in policies:
+        workload = Workload(traffic, policy)
+        for ordering in orderings:
+            name = ordering if len(policies) == 1 else f"{ordering}, {policy or 'default'}"
+            plan = SimulationPlan(workload, machines.fleet(ordering, workload))
+            yield Arm(name, workload.policy, ordering, plan)
