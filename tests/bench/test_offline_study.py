@@ -4,22 +4,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
 from dynasor.bench.offline_arms import OURS_TUNED
 from dynasor.bench.offline_goals import ahead, behind, goals
-from dynasor.bench.offline_page import latency_lines, page
+from dynasor.bench.offline_page import page
 from dynasor.bench.offline_rows import (
     ORACLE,
     ArmRow,
     Duel,
     Facts,
-    Latency,
     Origin,
     Result,
-    read_latencies,
     read_result,
     write_result,
 )
@@ -27,7 +24,6 @@ from dynasor.bench.offline_study import OfflinePlan, evaluated, file_of, run_off
 from dynasor.bench.offline_workloads import SCHOOL
 from dynasor.cli import main
 from dynasor.clock import WallClock
-from dynasor.errors import UsageError
 from dynasor.metrics.intervals import Estimate
 
 
@@ -95,17 +91,6 @@ def test_rows_are_read_as_they_were_written_and_half_a_file_is_none(tmp_path: Pa
     assert read_result(tmp_path / "none.jsonl") is None
 
 
-def test_latencies_stand_in_the_page_where_they_were_measured(tmp_path: Path) -> None:
-    assert read_latencies(tmp_path / "latency.jsonl") == []
-    assert list(latency_lines([])) == []
-    rows = [Latency("even", 10.0, 20.0, 500.0), Latency("in flight", 9.0, 15.0, 300.0)]
-    (tmp_path / "latency.jsonl").write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in rows))
-    assert "| in flight | 9.0 | 0.90 | 15.0 | 300 |" in list(latency_lines(read_latencies(tmp_path / "latency.jsonl")))
-    (tmp_path / "bad.jsonl").write_text("{}\n")
-    with pytest.raises(UsageError, match="no file of latencies"):
-        read_latencies(tmp_path / "bad.jsonl")
-
-
 def traced(path: Path, count: int, samples: int) -> Path:
     """Every other problem is answered in one way, the others in many."""
     lines = [
@@ -150,7 +135,7 @@ def test_what_cannot_be_replayed_is_left_out_with_its_reason(tmp_path: Path) -> 
     log.write_text('{"id": "g", "steps": []}')
     left_out = evaluated(str(log), plan, {}, WallClock())
     assert "is a search log" in left_out.facts.left_out
-    assert any("is a search log" in line for line in page([left_out], {}, []))
+    assert any("is a search log" in line for line in page([left_out], {}))
 
 
 @pytest.mark.slow

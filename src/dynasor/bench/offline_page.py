@@ -7,7 +7,7 @@ from statistics import median
 from dynasor.bench.offline_arms import OURS_TUNED
 from dynasor.bench.offline_choice import CAUTION, TOLERATED
 from dynasor.bench.offline_goals import behind, goals
-from dynasor.bench.offline_rows import ORACLE, ArmRow, Latency, Result
+from dynasor.bench.offline_rows import ORACLE, ArmRow, Result
 from dynasor.bench.policy_tables import percent
 
 ACCURACY_PLOT, TOKENS_PLOT, DIFFICULTY_PLOT, THRESHOLD_PLOT = (
@@ -47,7 +47,7 @@ Self-consistency, replayed from recorded samples of real models (paper sections 
 """
 
 
-def page(results: Sequence[Result], origin: Mapping[str, object], latencies: Sequence[Latency]) -> Iterator[str]:
+def page(results: Sequence[Result], origin: Mapping[str, object]) -> Iterator[str]:
     """The lines of the page."""
     done = [result for result in results if not result.facts.left_out]
     yield INTRODUCTION
@@ -55,7 +55,7 @@ def page(results: Sequence[Result], origin: Mapping[str, object], latencies: Seq
     yield from _goals(results)
     yield from _workloads(done)
     yield from _overview(done)
-    yield from _table_4(done, latencies)
+    yield from _table_4(done)
     yield from _figures()
     for result in done:
         yield from _section(result)
@@ -134,14 +134,14 @@ def _saved(row: ArmRow) -> str:
     return f"{bold}{100 * row.saved.value:.1f}{bold}"
 
 
-def _table_4(results: Sequence[Result], latencies: Sequence[Latency]) -> Iterator[str]:
+def _table_4(results: Sequence[Result]) -> Iterator[str]:
     yield "\n## Fine-grained allocation (paper Table 4)\n"
     yield "All workloads; the paper saves 11.0 % by the static threshold and 14.4 % by the dynamic curve (SC, MATH).\n"
     yield from _table(
         ("policy", "saved %, median", "mean", "accuracy − even, points, mean", "significant losses"),
         (_table_4_cells(name, [result.at_largest()[name] for result in results]) for name in TABLE_4 if results),
     )
-    yield from latency_lines(latencies)
+    yield "\nWhat these cost in latency is measured live: [latency](latency.md).\n"
 
 
 def _table_4_cells(name: str, rows: Sequence[ArmRow]) -> tuple[str, ...]:
@@ -149,27 +149,6 @@ def _table_4_cells(name: str, rows: Sequence[ArmRow]) -> tuple[str, ...]:
     lost = sum(100 * row.difference.value for row in rows) / len(rows)
     middle, mean = median(saved), sum(saved) / len(saved)
     return name, f"{middle:.1f}", f"{mean:.1f}", f"{lost:+.2f}", f"{sum(row.loses for row in rows)} of {len(rows)}"
-
-
-def latency_lines(latencies: Sequence[Latency]) -> Iterator[str]:
-    """The latency of a live run, in times of the first row's; nothing where none was measured."""
-    if not latencies:
-        return
-    first = latencies[0]
-    yield f"\nLatency, live, against {first.policy}:\n"
-    yield from _table(
-        ("policy", "mean s", "times", "p90 s", "tokens a program"),
-        (
-            (
-                each.policy,
-                f"{each.mean_s:.1f}",
-                f"{each.mean_s / first.mean_s:.2f}",
-                f"{each.p90_s:.1f}",
-                f"{each.tokens:,.0f}",
-            )
-            for each in latencies
-        ),
-    )
 
 
 def _figures() -> Iterator[str]:

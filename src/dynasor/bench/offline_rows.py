@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from dynasor.errors import UsageError
 from dynasor.metrics.intervals import Estimate
 
 ORACLE = "oracle"
@@ -102,19 +101,9 @@ class Band(msgspec.Struct, frozen=True, tag="band", tag_field="row"):
     tokens: Mapping[str, float]
 
 
-class Latency(msgspec.Struct, frozen=True):
-    """A policy in a live run: seconds from the start of a program to its answer, and tokens a program."""
-
-    policy: str
-    mean_s: float
-    p90_s: float
-    tokens: float
-
-
 Line = Origin | Facts | ArmRow | Duel | SweepRow | Band
 
 _LINES = msgspec.json.Decoder(Line)
-_LATENCIES = msgspec.json.Decoder(Latency)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -160,17 +149,3 @@ def read_result(path: Path) -> Result | None:
         tuple(line for line in lines if isinstance(line, SweepRow)),
         tuple(line for line in lines if isinstance(line, Band)),
     )
-
-
-def read_latencies(path: Path) -> list[Latency]:
-    """The rows of a live run, where one has been measured; none where there is no such file.
-
-    Raises:
-        UsageError: where it is not such a file.
-    """
-    if not path.is_file():
-        return []
-    try:
-        return [_LATENCIES.decode(line) for line in path.read_bytes().splitlines()]
-    except msgspec.MsgspecError as fault:
-        raise UsageError(f"{path} is no file of latencies: {fault}; remove it, or measure anew") from fault

@@ -30,7 +30,9 @@ from dynasor.cli.bench_budget import budget
 from dynasor.cli.bench_coverage import coverage
 from dynasor.cli.bench_drift import drift
 from dynasor.cli.bench_fidelity import fidelity
+from dynasor.cli.bench_latency import latency
 from dynasor.cli.bench_offline import offline
+from dynasor.cli.bench_online import online
 from dynasor.cli.bench_orderings import orderings, queue
 from dynasor.cli.bench_plugin import plugin
 from dynasor.cli.bench_signals import signals
@@ -194,7 +196,9 @@ def traces(
 
 
 bench.add_command(coverage)
+bench.add_command(latency)
 bench.add_command(offline)
+bench.add_command(online)
 bench.add_command(plugin)
 bench.add_command(signals)
 bench.add_command(fidelity)

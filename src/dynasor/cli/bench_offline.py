@@ -12,7 +12,7 @@ from dynasor.bench.offline_arms import OURS_TUNED
 from dynasor.bench.offline_goals import behind, goals
 from dynasor.bench.offline_page import page
 from dynasor.bench.offline_plots import write_plots
-from dynasor.bench.offline_rows import Result, read_latencies
+from dynasor.bench.offline_rows import Result
 from dynasor.bench.offline_study import OfflinePlan, known_results, run_offline
 from dynasor.bench.offline_workloads import CAPS, workload_of
 from dynasor.bench.provenance import provenance
@@ -80,7 +80,7 @@ def offline(
         | {"not yet evaluated": ", ".join(sorted(missing)) or "none"}
         | {"orders": plan.orders, "divisions": plan.divided, "problems": plan.most_problems or "all"}
     )
-    lines = page(results, shown, read_latencies(out / "latency.jsonl"))
+    lines = page(results, shown)
     (pages / _PAGE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_plots(results, pages)
     _print(results)
