@@ -20,6 +20,7 @@ from dynasor.allocation.curve import Curve
 from dynasor.allocation.decided import Decided
 from dynasor.allocation.gain_table import GainTable
 from dynasor.allocation.hopeless import Hopeless
+from dynasor.allocation.lasting import Lasting
 from dynasor.allocation.progress import Policy, Progress, asked
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.calibration.policy_file import ENDING, read_policy_file
@@ -57,6 +58,7 @@ POLICIES: Mapping[str, Callable[..., Policy]] = {
     "decided": Decided,
     "windows": Windows,
     "beta": Beta,
+    "lasting": Lasting,
     "curve": Curve,
     "hopeless": Hopeless,
     "gain": GainTable,

@@ -11,6 +11,7 @@ from dynasor.allocation.allocator import Allocator, InFlight, InRounds
 from dynasor.allocation.baselines import Beta, Even
 from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.decided import Decided
+from dynasor.allocation.lasting import Lasting
 from dynasor.allocation.progress import Policy
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.calibration.fit import dynamic_curve, initial_curve
@@ -67,6 +68,7 @@ def latency_arms(profiles: Sequence[ProblemProfile]) -> list[LatencyArm]:
     dynamic = dynamic_curve(profiles, DETECT_AT, 1, quantile=QUANTILE)
     sure = FirstToStop((Decided(), static))
     likely = FirstToStop((Decided(), Beta()))
+    lasting = FirstToStop((Decided(), Lasting(0.97)))
     paper: list[tuple[str, Policy | None]] = [
         ("even", Even()),
         ("static 0.7 at 5", static),
@@ -76,6 +78,7 @@ def latency_arms(profiles: Sequence[ProblemProfile]) -> list[LatencyArm]:
         ("+ dynamic curve", dynamic),
         ("decided + static", sure),
         ("decided + beta", likely),
+        ("decided + lasting", lasting),
     ]
     rounds = [LatencyArm(name, policy) for name, policy in paper if policy is not None]
     flights = (
@@ -83,6 +86,7 @@ def latency_arms(profiles: Sequence[ProblemProfile]) -> list[LatencyArm]:
         ("decided", Decided()),
         ("decided + static", sure),
         ("decided + beta", likely),
+        ("decided + lasting", lasting),
     )
     return rounds + [LatencyArm(f"{name}, in flight", policy, InFlight) for name, policy in flights]
 

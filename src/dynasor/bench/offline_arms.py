@@ -12,11 +12,12 @@ from dynasor.allocation.compose import FirstToStop
 from dynasor.allocation.curve import Curve
 from dynasor.allocation.expected_gain import State
 from dynasor.allocation.hopeless import Hopeless
+from dynasor.allocation.lasting import Lasting
 from dynasor.allocation.progress import Policy
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.bench.offline_replays import Replay
 from dynasor.calibration.calibrate import calibrated
-from dynasor.calibration.candidates import DECIDED, LOWEST, Candidate
+from dynasor.calibration.candidates import DECIDED, LASTING, LOWEST, Candidate
 from dynasor.calibration.fit import dynamic_curve, initial_curve
 from dynasor.calibration.gain import Caution, Walk, asks_below, fit
 from dynasor.calibration.guarantee import Promise
@@ -89,6 +90,7 @@ def arms(tolerance: float) -> list[Arm]:
         Arm("decided + every step", OURS, _joined(_every(1))),
         Arm("decided + dynamic curve", OURS, _joined(_dynamic), learns=True),
         Arm("decided + beta", OURS, _joined(_beta)),
+        Arm("decided + lasting", OURS, _joined(_lasting)),
         Arm("decided + gain", OURS, _joined(_gain), learns=True),
         Arm("decided + hopeless", OURS, _joined(_hopeless)),
         Arm("guaranteed", OURS, _guaranteed(Promise(tolerance, 0.95))),
@@ -106,8 +108,12 @@ def every_size() -> list[Arm]:
     fixed = [(PAPER, EVEN), (PAPER, PAPERS), (OURS, DECIDED)]
     joined = Candidate("decided + static 0.7 at 5", FirstToStop((DECIDED.policy, STATIC)))
     likely = Candidate("decided + beta 0.95", FirstToStop((DECIDED.policy, BETA)))
+    lasting = Candidate("decided + lasting 0.97", FirstToStop((DECIDED.policy, Lasting(0.97))))
     rules = [(NEIGHBOUR, Candidate("windows of 5", WINDOW)), (NEIGHBOUR, Candidate("beta 0.95", BETA))]
-    return [Arm(own.text, side, _same(own)) for side, own in [*fixed, (OURS, joined), (OURS, likely), *rules]]
+    return [
+        Arm(own.text, side, _same(own))
+        for side, own in [*fixed, (OURS, joined), (OURS, likely), (OURS, lasting), *rules]
+    ]
 
 
 def sweep(cap: int) -> list[Candidate]:
@@ -202,6 +208,10 @@ def _beta(half: Half) -> Mapping[str, Candidate]:
     return _listed("beta", map(Beta, CONFIDENCES))
 
 
+def _lasting(half: Half) -> Mapping[str, Candidate]:
+    return _listed("lasting", map(Lasting, LASTING))
+
+
 def _windows(half: Half) -> Mapping[str, Candidate]:
     return _listed("windows", map(Windows, WINDOWS))
 
@@ -234,14 +244,14 @@ def _walk(problem: str, path: Path, asks: Sequence[int]) -> Walk:
 
 
 def _pool(half: Half) -> Mapping[str, Candidate]:
-    """All of ours, and those that stop by expected gain or by the Beta rule, whichever comes first."""
-    gains, betas = _gain(half), _beta(half)
+    """All of ours, and those that stop by expected gain or by odds, whichever comes first."""
+    gains, odds = _gain(half), {**_beta(half), **_lasting(half)}
     likely = {
-        f"{beta}+{gain}": Candidate(f"{beta}+{gain}", FirstToStop((betas[beta].policy, gains[gain].policy)))
-        for beta in betas
+        f"{rule}+{gain}": Candidate(f"{rule}+{gain}", FirstToStop((odds[rule].policy, gains[gain].policy)))
+        for rule in odds
         for gain in gains
     }
-    families = (_static(half), _every(1)(half), _initial(half), _dynamic(half), betas, gains, likely)
+    families = (_static(half), _every(1)(half), _initial(half), _dynamic(half), odds, gains, likely)
     joined = {f"decided+{name}": _with_decided(own) for family in families for name, own in family.items()}
     return {DECIDED.text: DECIDED} | joined
 

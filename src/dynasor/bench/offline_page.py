@@ -25,6 +25,7 @@ TABLE_4 = (
     "+ dynamic curve",
     "decided + dynamic curve",
     "decided + beta",
+    "decided + lasting",
     OURS_TUNED,
 )
 
@@ -42,8 +43,9 @@ Self-consistency, replayed from recorded samples of real models (paper sections 
 - Brackets are 95 % intervals: paired bootstrap over problems, 1000 draws, orders and divisions averaged within one.
   They do not hold the chance of the division. A loss is significant where the difference's interval lies below zero.
 - *saved* is the share of even allocation's tokens at the same cap. The *oracle* stops at the first branch from which on
-  the majority is the final one. *{OURS_TUNED}* is chosen among `decided` joined with thresholds, curves, the Beta rule
-  and stopping by expected gain; *guaranteed* is what `dynasor calibrate` promises on the calibration half alone.
+  the majority is the final one. *{OURS_TUNED}* is chosen among `decided` joined with thresholds, curves, the odds that
+  the leader stays (`beta`, `lasting`) and stopping by expected gain; *guaranteed* is what `dynasor calibrate` promises
+  on the calibration half alone.
 """
 
 

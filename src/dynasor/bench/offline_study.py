@@ -28,7 +28,7 @@ from dynasor.clock import Clock, WallClock
 from dynasor.datasets.recordings import read_recordings
 from dynasor.errors import UsageError
 
-VERSION = 2
+VERSION = 3
 """Of what is computed: rows of another version are computed anew."""
 
 

@@ -13,6 +13,7 @@ from dynasor.allocation.decided import Decided
 from dynasor.allocation.expected_gain import State
 from dynasor.allocation.gain_table import written
 from dynasor.allocation.hopeless import Hopeless
+from dynasor.allocation.lasting import Lasting
 from dynasor.allocation.progress import Policy
 from dynasor.allocation.threshold import StaticThreshold, SteppedThreshold
 from dynasor.calibration.fit import Skylines, floored
@@ -32,6 +33,7 @@ STEPS = (5, 1)
 QUANTILES = (1.0, 0.99, 0.95, 0.9)
 LOWEST = 0.4  # below it no two thirds of the answers agree
 CONFIDENCES = (0.8, 0.9, 0.95, 0.99, 0.999)
+LASTING = (0.9, 0.95, 0.97, 0.98, 0.99)
 FLOORS, PATIENCES = (0.2, 0.3), (5, 10)
 PRICES = (0.0005, 0.001, 0.002)  # of a branch, in accuracy
 _MOST_READ = 12  # thresholds at values that were read
@@ -42,7 +44,7 @@ EVEN = Candidate("even", Even())
 
 def fixed(cap: int) -> list[Candidate]:
     """Those that look at no problem, for programs that answer by majority."""
-    return [*thresholds(cap), *_betas(), *_hopeless(cap)]
+    return [*thresholds(cap), *_likely(), *_hopeless(cap)]
 
 
 def fitted(profiles: Sequence[ProblemProfile], base: Candidate = DECIDED) -> list[Candidate]:
@@ -105,8 +107,10 @@ def _at(value: float, detect_at: int) -> list[tuple[str, Policy]]:
     return [("static", StaticThreshold(value, detect_at)), *stepped]
 
 
-def _betas() -> list[Candidate]:
-    return [joined(DECIDED, "beta", Beta(confidence)) for confidence in CONFIDENCES]
+def _likely() -> list[Candidate]:
+    """Stopping by odds: those of an endless run, and those of what is left below the cap."""
+    betas = [joined(DECIDED, "beta", Beta(confidence)) for confidence in CONFIDENCES]
+    return betas + [joined(DECIDED, "lasting", Lasting(confidence)) for confidence in LASTING]
 
 
 def _hopeless(cap: int) -> list[Candidate]:
