@@ -90,7 +90,7 @@ def make_policy(text: str) -> tuple[Policy, str]:
 
 
 def make_ordering(text: str) -> Ordering:
-    """The ordering that a specification such as `aging:patience=20+gang+sjf` names; `prefix` knows of no cache.
+    """The ordering that a specification such as `aging:patience=8+gang+sjf` names; `prefix` knows of no cache.
 
     Raises:
         UsageError: where it names no known ordering, or settings that cannot be.

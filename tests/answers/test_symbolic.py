@@ -99,7 +99,7 @@ def test_a_worker_killed_between_questions_is_replaced(checker: SymbolicChecker)
 
 
 def test_a_pair_beyond_its_limit_is_not_equal_and_is_remembered() -> None:
-    with SymbolicChecker(SymbolicLimits(pair_s=0.05), python(FAKE)) as checker:
+    with SymbolicChecker(SymbolicLimits(wall_s=0.05), python(FAKE)) as checker:
         assert not checker.same("x+h", "x+1")
         assert not checker.same("x+1", "x+h")
         assert checker._worker is not None
@@ -220,6 +220,32 @@ def test_math_verify_within_this_process() -> None:
     same = math_verify_comparison()
     assert same(Pair("x+1", "1+x"))
     assert not same(Pair("x+1", "x"))
+
+
+@pytest.mark.slow
+def test_what_counts_is_the_time_of_the_processor(tmp_path: Path) -> None:
+    """A machine with much else to do must not make answers differ: one waits, one computes, and one start each."""
+    starts = tmp_path / "starts"
+    script = f"""
+import io, sys
+sys.path[:0] = {[*map(str, sys.path)]!r}
+open({str(starts)!r}, "a").write("x")
+from dynasor.answers.symbolic_worker import Hello, _serve, _write
+def same(pair):
+    if "w" in pair.left + pair.right:
+        import select
+        select.select([], [], [], 0.4)
+        return True
+    while True:
+        pass
+_write(sys.stdout.buffer, Hello(installed=True))
+_serve(same, sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[2]))
+"""
+    with SymbolicChecker(SymbolicLimits(pair_s=0.2), (sys.executable, "-c", script)) as checker:
+        assert checker.same("x+w", "x+1")
+        assert not checker.same("x+c", "x+1")
+        assert not checker.same("x+c", "x+2")
+    assert starts.read_text() == "xx"
 
 
 @pytest.mark.slow

@@ -87,8 +87,8 @@ def test_when_history_moves_those_who_go_by_it_are_ranked_anew() -> None:
     assert [request.id for request in scheduler.order(0.0, 1)] == ["mcts"]
     scheduler.begin(ProgramId("past"), 0.0, kind=SC)
     scheduler.finish(started(scheduler, "past", ProgramId("past")), 10, 0.0)
-    order = [request.id for _ in range(13) for request in scheduler.order(0.0, 101)]
-    assert order[:101] == [*range(8), "mcts", *range(8, 100)], "so many at a decision"
+    order = [request.id for _ in range(26) for request in scheduler.order(0.0, 101)]
+    assert order[:101] == [*range(4), "mcts", *range(4, 100)], "so many at a decision"
     assert order[-101:] == [*range(100), "mcts"], "20 tokens against 100"
 
 

@@ -130,4 +130,5 @@ def test_a_program_that_is_ranked_anew_leaves_nothing_behind(ordering: Sjf | Agi
     for knob in range(100):
         scheduler.progress(A, 0.0, remaining_knob=200 - knob)
         assert [request.id for request in scheduler.order(0.0, 2)] == [B, A]
+    scheduler._lanes.settle(0.0)
     assert len(scheduler._lanes._places) == 2

@@ -32,7 +32,7 @@ def ordering(text: str) -> tuple[Ordering, str]:
         (" gang + sjf ", Gang(Sjf())),
         ("aging:patience=2+gang+sjf", Aging(Gang(Sjf()), patience=2.0)),
         ("gang+aging:patience=3,tokens_per_s=50+sjf", Gang(Aging(Sjf(), patience=3.0, tokens_per_s=50.0))),
-        ("dynasor", Aging(Gang(Sjf()), patience=20.0)),
+        ("dynasor", Aging(Sjf(), patience=8.0)),
         ("attained:quantum_tokens=64", LeastAttained(64)),
         ("slack:tokens_per_s=500", LeastSlack(500.0)),
     ],

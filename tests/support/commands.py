@@ -11,7 +11,7 @@ def start(*arguments: object, cwd: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: "subprocess.Popen[str]", timeout_s: float = 60) -> tuple[int, str, str]:
+def finish(process: "subprocess.Popen[str]", timeout_s: float = 300) -> tuple[int, str, str]:
     """Its exit code, standard output and standard error."""
     out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err

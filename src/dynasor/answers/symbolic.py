@@ -8,6 +8,7 @@ Unlike equality of normal forms this is no equivalence relation: the library rou
 import os
 import re
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -31,14 +32,17 @@ class SymbolicLimits:
     """What a worker may use.
 
     Attributes:
-        pair_s: wall seconds for one pair, once the worker is warm.
+        pair_s: processor seconds for one pair, once the worker is warm: so a verdict does not depend on what else the
+            machine has to do.
+        wall_s: wall seconds for one pair, for a worker that does not compute at all.
         start_s: wall seconds until a worker is warm.
         memory_bytes: address space of a worker, on platforms that can limit it.
         cached_pairs: verdicts that are remembered.
     """
 
     pair_s: float = 0.5
-    start_s: float = 30.0
+    wall_s: float = 20.0
+    start_s: float = 120.0
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     cached_pairs: int = 1 << 16
 
@@ -63,7 +67,7 @@ class SymbolicChecker:
 
     def __init__(self, limits: SymbolicLimits = DEFAULT_LIMITS, command: Sequence[str] = WORKER_COMMAND) -> None:
         self._limits = limits
-        self._command = (*command, str(limits.memory_bytes))
+        self._command = (*command, str(limits.memory_bytes), str(limits.pair_s))
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
         self._missing = False
@@ -99,7 +103,7 @@ class SymbolicChecker:
     def _ask(self, left: str, right: str) -> bool:
         with self._lock:
             for _ in range(2):  # a worker that is found dead may have died of something else
-                verdict = self._warm_worker().compare(Pair(left, right), self._limits.pair_s)
+                verdict = self._warm_worker().compare(Pair(left, right), self._limits.wall_s)
                 if verdict is not None:
                     return verdict
             return False
@@ -158,7 +162,7 @@ class _Worker:
         verdict = _decoded(line, Verdict)
         if verdict is None:
             self.end()
-            return None if line == b"" else False
+            return None if line == b"" and self._process.returncode != -signal.SIGPROF else False
         return verdict.same
 
     def _line(self, limit_s: float) -> bytes | None:

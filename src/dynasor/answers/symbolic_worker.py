@@ -39,12 +39,17 @@ class Verdict(msgspec.Struct, frozen=True):
 
 Comparison = Callable[[Pair], bool]
 
+DEFAULT_PAIR_S = 0.5
 _ORPHAN_S = 60  # one pair takes this long only where nobody is left to end it
 _WARM_UP = (Pair(r"\frac{1}{2}", r"\frac{2}{4}"), Pair("(x+1)^2", "x^2+2x+1"), Pair("(1, 2)", r"\{1, 2\}"))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve pairs from standard input until it ends. The one argument is the most memory to use, in bytes."""
+    """Serve pairs from standard input until it ends.
+
+    The arguments are the most memory to use, in bytes, and the processor seconds of one pair, at which this process is
+    ended by SIGPROF.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     _limit_memory(int(arguments[0]) if arguments else DEFAULT_MEMORY_BYTES)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as verdicts:
@@ -58,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         for pair in _WARM_UP:
             same(pair)
         _write(verdicts, Hello(installed=True))
-        _serve(same, sys.stdin.buffer, verdicts)
+        _serve(same, sys.stdin.buffer, verdicts, float(arguments[1]) if len(arguments) > 1 else DEFAULT_PAIR_S)
 
 
 def math_verify_comparison() -> Comparison:
@@ -89,10 +94,12 @@ def _limit_memory(most_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, hard_limit))
 
 
-def _serve(same: Comparison, pairs: BinaryIO, verdicts: BinaryIO) -> None:
+def _serve(same: Comparison, pairs: BinaryIO, verdicts: BinaryIO, pair_s: float) -> None:
     for line in pairs:
         signal.alarm(_ORPHAN_S)
+        signal.setitimer(signal.ITIMER_PROF, pair_s)
         verdict = Verdict(same(msgspec.json.decode(line, type=Pair)))
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
         signal.alarm(0)
         _write(verdicts, verdict)
 

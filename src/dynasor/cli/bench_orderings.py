@@ -1,56 +1,53 @@
 """`dynasor bench orderings` and `dynasor bench queue`: which ordering is worth it, and what it costs."""
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import product
 from pathlib import Path
-from statistics import fmean
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from dynasor.bench.ordering_study import OrderingPlan, OrderingRow, run_orderings
 from dynasor.bench.provenance import provenance
 from dynasor.bench.queue_speed import WAITING, QueueMeasured, measure_queue
-from dynasor.datasets.recordings import read_recordings
 from dynasor.errors import UsageError
-from dynasor.wiring import make_policy, make_scheduler
-
-ORDERINGS = "fcfs,app-fifo,prefix,gang+sjf,sjf,aging+sjf,dynasor,attained"
-POLICY = "decided+static:threshold=0.7,detect_at=5"
+from dynasor.launch.order_study import CANDIDATES, OrderPlan, OrderRow, run_orders
 
 
 @click.command()
-@click.argument("trace", default="svamp")
-@click.option("--orderings", default=ORDERINGS, show_default=True, help="Which, with commas between them.")
-@click.option("--loads", default="0.9,1.2", show_default=True, help="Shares of the engine that the programs take.")
-@click.option("--slots", type=click.IntRange(min=1), default=16, show_default=True, help="Places at the engine.")
-@click.option("--cap", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--policy", default=POLICY, show_default=True)
-@click.option("--programs", type=click.IntRange(min=1), default=400, show_default=True, help="The first of TRACE.")
-@click.option("--orders", type=click.IntRange(min=1), default=3, show_default=True, help="Seeds of arrivals.")
+@click.argument("traces", nargs=-1)
+@click.option("--ordering", "compared", multiple=True, help="May be given several times.  [default: 16 candidates]")
+@click.option("--loads", default="0.9", show_default=True, help="Arrivals over what the accelerator can do.")
+@click.option("--burstiness", default="1", show_default=True, help="Deviation of the gaps over their mean; 1: Poisson.")
+@click.option("--sequences", default=64, show_default=True, type=click.IntRange(min=1), help="At once on it.")
+@click.option("--cap", default=20, show_default=True, type=click.IntRange(min=1))
+@click.option("--policy", help="How much each program gets.  [default: the algorithm's]")
+@click.option("--programs", default=500, show_default=True, type=click.IntRange(min=10), help="Of each of TRACES.")
+@click.option("--seed", default=0, show_default=True, help="Of arrivals and samples.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/orderings.jsonl"), show_default=True)
 def orderings(
-    trace: str, orderings: str, loads: str, slots: int, cap: int, policy: str, programs: int, orders: int, out: Path
+    traces: tuple[str, ...], compared: tuple[str, ...], loads: str, burstiness: str, out: Path, **given: object
 ) -> None:
-    """Compare orderings on programs of TRACE that arrive at random, in virtual time: mean and tail latency.
+    """Compare orderings on recorded programs that arrive at random on a modelled accelerator: mean and tail latency.
+
+    Every ordering has the same arrivals and samples. The mean is held against an oracle's, which knows what every
+    program will take, and P99 against that of `gang`. An ordering is marked where its mean is at most 5 % above the
+    oracle's and its P99 at most 1.5 times that of `gang`.
 
     \b
-    Example:
-      dynasor bench orderings svamp --programs 100 --orders 1
+    Examples:
+      dynasor bench orderings svamp --programs 100 --ordering fcfs --ordering dynasor
+      dynasor bench orderings svamp gsm8k.jsonl.zst --loads 0.7,0.9,1.1 --burstiness 1,4
     """  # noqa: D301
-    names = tuple(name.strip() for name in orderings.split(","))
-    for name in names:
-        make_scheduler(name)
-    plan = OrderingPlan(names, _loads(loads), orders, cap, slots)
-    chosen = list(read_recordings(trace))[:programs]
-    if short := next((r.problem.id for r in chosen if len(r.samples) < cap), None):
-        raise UsageError(f"the cap is {cap}, and {trace} has fewer samples for problem '{short}'; lower the cap")
-    rows = list(run_orderings(chosen, make_policy(policy)[0], plan))
-    origin = provenance(trace=Path(trace).name, policy=policy, plan=plan, programs=len(chosen))
-    _write(out, (origin, *rows))
-    Console().print(_latencies(rows))
+    rows: list[OrderRow] = []
+    cells = product(traces or ("svamp",), _positive("--loads", loads), _positive("--burstiness", burstiness))
+    for trace, load, spread in cells:
+        plan = OrderPlan(trace=trace, load=load, burstiness=spread, **given)  # type: ignore[arg-type]
+        cell = run_orders(plan, compared or CANDIDATES)
+        click.echo(f"\n{cell[0].trace}, load {load:g}, burstiness {spread:g}: {cell[0].rate:.3g} programs/s")
+        for row in cell:
+            click.echo(_latency(row))
+        rows += cell
+    _write(out, (provenance(), *rows))
     click.echo(f"wrote {out}")
 
 
@@ -71,31 +68,21 @@ def _cost(row: QueueMeasured) -> str:
     return f"{row.waiting:>9,} waiting, {row.ordering:<10} {row.us_per_event:6.1f} us an event ({row.ratio:.2f} x fcfs)"
 
 
-def _latencies(rows: list[OrderingRow]) -> Table:
-    """Means over the seeds."""
-    table = Table("load", "ordering", "mean s", "P50", "P90", "P99", "longest")
-    keyed = sorted(enumerate(rows), key=lambda place: (place[1].load, _first(rows, place[1])))
-    for (load, ordering), group in groupby((row for _, row in keyed), key=lambda row: (row.load, row.ordering)):
-        same = list(group)
-        means = (
-            fmean(getattr(row, name) for row in same) for name in ("mean_s", "p50_s", "p90_s", "p99_s", "longest_s")
-        )
-        table.add_row(f"{load:g}", ordering, *(f"{mean:.2f}" for mean in means))
-    return table
+def _latency(row: OrderRow) -> str:
+    return (
+        f"{'*' if row.guarded else ' '} {row.ordering:28} mean {row.mean_s:8.2f} s  P90 {row.p90_s:8.2f} s"
+        f"  P99 {row.p99_s:8.2f} s; mean {100 * row.against_oracle:+.1f} % on the oracle, P99 {row.tail:.2f} of gang"
+    )
 
 
-def _first(rows: list[OrderingRow], row: OrderingRow) -> int:
-    return next(place for place, other in enumerate(rows) if other.ordering == row.ordering)
-
-
-def _loads(text: str) -> tuple[float, ...]:
+def _positive(option: str, text: str) -> tuple[float, ...]:
     try:
-        loads = tuple(float(part) for part in text.split(","))
+        numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--loads is '{text}'; write numbers with commas between them, such as 0.7,0.9") from None
-    if not all(load > 0 for load in loads):
-        raise UsageError(f"--loads is '{text}'; each must be above 0")
-    return loads
+        raise UsageError(f"{option} is '{text}'; write numbers with commas between them, such as 0.7,0.9") from None
+    if not all(number > 0 for number in numbers):
+        raise UsageError(f"{option} is '{text}'; each must be above 0")
+    return numbers
 
 
 def _write(out: Path, lines: Iterable[object]) -> None:

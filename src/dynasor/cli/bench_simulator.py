@@ -1,4 +1,4 @@
-"""`dynasor bench simulator`: how fast the simulator is, and what the orderings do to recorded programs."""
+"""`dynasor bench simulator`: how fast the simulator is."""
 
 from pathlib import Path
 
@@ -8,59 +8,31 @@ import msgspec
 from dynasor.bench.provenance import provenance
 from dynasor.bench.simulator_speed import SpeedPlan, SpeedRow, measure_speed
 from dynasor.clock import WallClock
-from dynasor.datasets.files import bare_name
 from dynasor.errors import UsageError
-from dynasor.launch.order_study import OrderPlan, OrderRow, run_orders
 
-_OUT = Path("results/simulation/rows.jsonl")
+_OUT = Path("results/simulation/speed.jsonl")
 _SIZES = "10000,100000,1000000"
 
 
 @click.command()
-@click.argument("traces", nargs=-1)
-@click.option("--sizes", default=_SIZES, show_default=True, help="Requests that are simulated to measure the speed.")
-@click.option("--replicas", default=1, show_default=True, type=click.IntRange(min=1), help="For the speed.")
-@click.option("--answer-tokens", default=200, show_default=True, type=click.IntRange(min=1), help="For the speed.")
-@click.option("--cap", default=20, show_default=True, type=click.IntRange(min=1))
-@click.option("--policy", help="How much each program gets.  [default: the algorithm's]")
-@click.option("--load", default=0.9, show_default=True, help="Arrivals over what the accelerator can do.")
-@click.option("--burstiness", default=1.0, show_default=True, help="Deviation of the gaps over their mean; 1: Poisson.")
-@click.option("--sequences", default=256, show_default=True, type=click.IntRange(min=1), help="At once on a replica.")
-@click.option("--programs", default=1000, show_default=True, type=click.IntRange(min=10))
-@click.option("--seed", default=0, show_default=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results/simulation/rows.jsonl"), show_default=True
-)
-def simulator(
-    traces: tuple[str, ...], sizes: str, replicas: int, answer_tokens: int, out: Path, **given: object
-) -> None:
-    """Measure how fast the simulator is; or, given TRACES, compare the orderings on recorded programs.
+@click.option("--sizes", default=_SIZES, show_default=True, help="Requests that are simulated, with commas between.")
+@click.option("--replicas", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option("--answer-tokens", default=200, show_default=True, type=click.IntRange(min=1), help="On average.")
+@click.option("--out", type=click.Path(path_type=Path), default=_OUT, show_default=True)
+def simulator(sizes: str, replicas: int, answer_tokens: int, out: Path) -> None:
+    """Measure how fast the simulator is, on programs that are made up.
 
     \b
-    Examples:
+    Example:
       dynasor bench simulator --sizes 10000,100000
-      dynasor bench simulator svamp --sequences 64 --burstiness 4 --out results/simulation/orders.jsonl
     """  # noqa: D301
-    rows: list[OrderRow] | list[SpeedRow]
-    if traces:
-        rows = [row for trace in traces for row in run_orders(OrderPlan(trace=trace, **given))]  # type: ignore[arg-type]
-        told = [_order(row) for row in rows]
-    else:
-        clock = WallClock()
-        rows = [measure_speed(SpeedPlan(requests, replicas, answer_tokens), clock) for requests in _numbers(sizes)]
-        told = [_speed(row) for row in rows]
+    clock = WallClock()
+    rows = [measure_speed(SpeedPlan(requests, replicas, answer_tokens), clock) for requests in _numbers(sizes)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (provenance(), *rows)))
-    for line in told:
-        click.echo(line)
+    for row in rows:
+        click.echo(_speed(row))
     click.echo(f"wrote {out}")
-
-
-def _order(row: OrderRow) -> str:
-    return (
-        f"{bare_name(Path(row.trace))}  {row.ordering:28}  mean {row.mean_s:8.2f} s  P90 {row.p90_s:8.2f} s"
-        f"  P99 {row.p99_s:8.2f} s; mean {100 * row.against_oracle:+.1f} % on the oracle, P99 {row.tail:.2f} of gang"
-    )
 
 
 def _speed(row: SpeedRow) -> str:

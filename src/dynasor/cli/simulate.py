@@ -71,7 +71,7 @@ def simulate(**given: Any) -> None:
 
     \b
     Orderings, joined by +, each wrapping what follows:
-      dynasor   aging:patience=4+gang+sjf
+      dynasor   aging:patience=8+sjf
       fcfs      request by request, as engines do     prefix    longest cached prefix (SGLang)
       app-fifo  program by program (Parrot)           gang      finish what was begun
       sjf       fewest estimated tokens left          attained  fewest tokens so far (Autellix)

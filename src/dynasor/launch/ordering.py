@@ -12,7 +12,7 @@ _LOOKS_AT_THE_CACHE = "prefix"
 
 
 def ordering_of(text: str, workload: Workload) -> OrderingOf:
-    """What makes the ordering of a replica, from a specification such as `aging:patience=4+gang+sjf`.
+    """What makes the ordering of a replica, from a specification such as `aging:patience=8+gang+sjf`.
 
     `prefix` looks at the replica's cache, and `oracle` knows what each program of the workload will take.
 

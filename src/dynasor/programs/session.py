@@ -18,6 +18,10 @@ from dynasor.programs.streams import Streams
 from dynasor.request import Completion, Finish, Report, Request, RequestId
 
 
+EXHAUSTED = "the program"
+"""What stopped a program that ended by itself, without being denied anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Submit:
     """Start these requests."""
@@ -89,7 +93,7 @@ class Session:
         self._ledger = Ledger()
         self._balance = 0  # granted knob that is not yet spent
         self._goal = 0  # the knob up to which was granted
-        self._stopped_by = "the program"
+        self._stopped_by = EXHAUSTED
         self._started_at = 0.0
         self._answer: list[Any] = []  # of a program that has come to its end while streams still run
 

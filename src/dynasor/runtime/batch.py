@@ -233,6 +233,7 @@ class Batch:
 
     def _stall(self, program: ProgramId, fault: str) -> None:
         self._plan.overseer.stalled(program)
+        self._point.growth.leave(program)
         self.stalled[program] = fault
         self._stalls_in_a_row += 1
 

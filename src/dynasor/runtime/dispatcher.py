@@ -282,7 +282,7 @@ class Dispatcher:
             self._apply(session, session.land(unstarted, self._clock.now()))
 
     def _end(self, session: Session, outcome: Outcome) -> None:
-        self._queue.progress(session, self._clock.now())  # its last branches too tell how long such branches are
+        self._queue.finish(session, self._clock.now())
         self._forget(session)
         self._events.append(ProgramEnded(session.program, outcome))
 

@@ -1,7 +1,7 @@
 """The growth of running requests, in a journal: a record holds only what is new, so that a text is written once."""
 
 from dynasor.journal.records import Grew
-from dynasor.request import Report, RequestId
+from dynasor.request import ProgramId, Report, RequestId
 
 
 class Growth:
@@ -28,3 +28,8 @@ class Growth:
     def forget(self, id: RequestId) -> None:
         """The request has ended."""
         self._texts.pop(id, None)
+
+    def leave(self, program: ProgramId) -> None:
+        """A program is left for a resume: what its requests have come to is in the journal."""
+        for id in [id for id in self._texts if id.program == program]:
+            del self._texts[id]

@@ -113,9 +113,15 @@ class Scheduled:
         program = session.program
         row = self._scheduler.table[program.id]
         knob, remaining = program.knob, max(0, program.setup.cap - program.knob)
-        expected = expected_knob(min(session.granted, remaining), remaining, program.certaindex)
-        if (row.knob, row.remaining_knob) != (knob, expected):
-            self._scheduler.progress(program.id, now, remaining_knob=expected, knob=knob)
+        granted = min(session.granted, remaining)
+        expected = expected_knob(granted, remaining, program.certaindex)
+        if (row.knob, row.remaining_knob) != (knob, expected) or knob + granted not in row.goals:
+            self._scheduler.progress(program.id, now, remaining_knob=expected, knob=knob, granted=granted)
+
+    def finish(self, session: Session, now: float) -> None:
+        """A session has come to its answer: its branches and its knob tell what others of its kind will take."""
+        self.progress(session, now)
+        self._scheduler.answered(session.program.id)
 
     def end(self, program: ProgramId, now: float) -> None:
         """A program has ended, or makes no more requests: what of it waits is forgotten."""

@@ -37,6 +37,7 @@ class Lanes:
 
     def __init__(self, ordering: Ordering) -> None:
         self._ordering = ordering
+        self._is_fixed = getattr(ordering, "is_fixed", False)
         self._waiting: dict[int, Waiting] = {}  # by rank
         self._lanes: dict[ProgramId, dict[int, Lane]] = {}
         self._touched: set[ProgramId] = set()  # programs to be ranked at the next decision
@@ -76,7 +77,7 @@ class Lanes:
 
     def touch(self, program: ProgramId) -> None:
         """Something of a program has changed that orderings may look at."""
-        if program in self._lanes:
+        if not self._is_fixed and program in self._lanes:
             self._touched.add(program)
 
     def settle(self, now: float) -> None:
@@ -92,11 +93,10 @@ class Lanes:
 
     def _rank_program(self, program: ProgramId, now: float) -> None:
         lanes = self._lanes[program]
-        for depth, lane in list(lanes.items()):
-            if not self._rank(lane, now):
-                self._places.discard(lane)
-                self._changes.discard(lane)
-                del lanes[depth]
+        for depth in [depth for depth, lane in lanes.items() if not self._rank(lane, now)]:
+            lane = lanes.pop(depth)
+            self._places.discard(lane)
+            self._changes.discard(lane)
         if not lanes:
             del self._lanes[program]
 
@@ -111,9 +111,10 @@ class Lanes:
         if place != lane.place or queue[0] != lane.head:
             lane.place, lane.head = place, queue[0]
             self._places.put(lane, (place.key, lane.head))
-            self._changes.discard(lane)
             if place.until < inf:
                 self._changes.put(lane, (place.until, lane.head))
+            else:
+                self._changes.discard(lane)
         return True
 
     def _pass_time(self, now: float) -> None:

@@ -43,19 +43,17 @@ class MovableHeap(Generic[Member]):
 
     def _settle(self, at: int, entry: tuple[tuple[Any, ...], Member]) -> None:
         """Move an entry from a place that is free up or down to where it belongs."""
-        entries, key = self._entries, entry[0]
-        while at and key < entries[(at - 1) // 2][0]:
-            self._set(at, entries[(at - 1) // 2])
+        entries, places, key = self._entries, self._at, entry[0]
+        while at and key < (above := entries[(at - 1) // 2])[0]:
+            entries[at], places[above[1]] = above, at
             at = (at - 1) // 2
-        while (child := 2 * at + 1) < len(entries):
-            if child + 1 < len(entries) and entries[child + 1][0] < entries[child][0]:
-                child += 1
-            if key <= entries[child][0]:
+        count = len(entries)
+        while (child := 2 * at + 1) < count:
+            below = entries[child]
+            if child + 1 < count and (other := entries[child + 1])[0] < below[0]:
+                child, below = child + 1, other
+            if key <= below[0]:
                 break
-            self._set(at, entries[child])
+            entries[at], places[below[1]] = below, at
             at = child
-        self._set(at, entry)
-
-    def _set(self, at: int, entry: tuple[tuple[Any, ...], Member]) -> None:
-        self._entries[at] = entry
-        self._at[entry[1]] = at
+        entries[at], places[entry[1]] = entry, at

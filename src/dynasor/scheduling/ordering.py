@@ -3,7 +3,8 @@
     Aging(Gang(Sjf()), patience=5.0)
 
 The least key is next, and among equal keys the request that arrived first: so every order is total. An ordering
-remembers nothing; where a key depends on time, it tells until when it holds, and nothing is ranked anew before.
+remembers nothing; where a key depends on time, it tells until when it holds, and nothing is ranked anew before. One
+whose keys depend on nothing that changes may say so with a class attribute `is_fixed`, and is then not asked again.
 """
 
 from collections.abc import Iterable

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dynasor.scheduling.ordering import Place
 from dynasor.scheduling.table import ProgramTable, Row
@@ -23,6 +24,7 @@ class Prefix:
         most: the number of waiting requests up to which prefixes are looked at.
     """
 
+    is_fixed: ClassVar[bool] = True
     cached_tokens: Callable[[Waiting], int]
     most: int = 128
 

@@ -15,7 +15,7 @@ from dynasor.scheduling.ordering import Arranging, Key, Ordering
 from dynasor.scheduling.table import ProgramTable, Row
 from dynasor.scheduling.waiting import Waiting
 
-_REFRESHED = 8  # programs ranked anew at a decision because the history of their kind has moved
+_REFRESHED = 4  # programs ranked anew at a decision because the history of their kind has moved
 
 
 class Scheduler:
@@ -29,6 +29,7 @@ class Scheduler:
         self.table = ProgramTable() if table is None else table
         self._ordering = ordering
         self._arranging = ordering if isinstance(ordering, Arranging) else None
+        self._is_fixed = getattr(ordering, "is_fixed", False)
         self._lanes = Lanes(ordering)
         self._requests: dict[Hashable, Waiting] = {}  # waiting and running
         self._generated: dict[Hashable, int] = {}  # tokens that these have generated, where any were reported
@@ -62,8 +63,24 @@ class Scheduler:
             self.table.turned(row, knob)
         self._lanes.touch(program)
 
-    def progress(self, program: ProgramId, now: float, *, remaining_knob: float, knob: int | None = None) -> None:
-        """A program has come further: the knob that it is expected to turn yet, and what it has turned if it tells.
+    def progress(
+        self,
+        program: ProgramId,
+        now: float,
+        *,
+        remaining_knob: float,
+        knob: int | None = None,
+        granted: int | None = None,
+    ) -> None:
+        """A program has come further.
+
+        Args:
+            program: which.
+            now: the instant.
+            remaining_knob: what it is expected to turn yet by its own account; how far others of its kind have turned
+                theirs from where it stands goes first.
+            knob: what it has turned; None if it does not tell.
+            granted: how much of what remains it was granted; None if it does not tell.
 
         Raises:
             ProgramError: if the program is not known.
@@ -74,7 +91,14 @@ class Scheduler:
         row.remaining_knob = remaining_knob
         if knob is not None:
             self.table.turned(row, knob)
+            if granted is not None:
+                self.table.granted(row, knob + granted)
         self._lanes.touch(program)
+
+    def answered(self, program: ProgramId) -> None:
+        """A program has come to its answer, and is to be ended: others of its kind are expected to go as far."""
+        if program in self.table:
+            self.table.answered(self.table[program])
 
     def end(self, program: ProgramId, now: float) -> tuple[Waiting, ...]:
         """A program ends; returns its requests that waited, which are removed. What of it runs is still to end."""
@@ -208,6 +232,8 @@ class Scheduler:
         return (*place.key, request.rank)
 
     def _refresh(self) -> None:
+        if self._is_fixed:
+            return
         for row in self.table.outdated(_REFRESHED):
             self._lanes.touch(row.id)
 

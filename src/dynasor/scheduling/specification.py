@@ -1,4 +1,4 @@
-"""From text to an ordering: names joined by `+`, each wrapping what follows it, as in `aging:patience=20+gang+sjf`.
+"""From text to an ordering: names joined by `+`, each wrapping what follows it, as in `aging:patience=8+gang+sjf`.
 
 The orderings are named here and not in `wiring`, because hosts of several floors read the same words.
 """
@@ -44,7 +44,7 @@ ORDERINGS: Mapping[str, Callable[..., Any]] = {
     "edf": EarliestDeadline,
     "slack": LeastSlack,
 }
-SHORTHANDS: Mapping[str, str] = {"dynasor": "aging:patience=20.0,tokens_per_s=1000.0+gang+sjf"}
+SHORTHANDS: Mapping[str, str] = {"dynasor": "aging:patience=8.0,tokens_per_s=1000.0+sjf"}
 
 
 def make_ordering(

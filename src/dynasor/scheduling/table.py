@@ -10,6 +10,7 @@ from itertools import islice
 
 from dynasor.request import ProgramId
 from dynasor.scheduling.estimate import History, Kind
+from dynasor.scheduling.knob_history import KnobHistory
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +22,7 @@ class Row:
         start_rank: its place among the programs of which a request was started; None before.
         remaining_knob: the knob that it is expected to turn yet, what is in flight and waiting included; None where
             nobody tells, and each of its requests then counts for one.
+        goals: the knobs up to which it was granted, the last one last; none where nobody tells.
         arrived_at: when its first request came, in the host's seconds; None before.
         knob: how far it has turned its knob; None where nobody tells, and each request that landed counts for one.
         deadline: the instant by which its answer is due; None for no deadline.
@@ -36,9 +38,11 @@ class Row:
     rank: int
     history: History = field(repr=False)
     kind: Kind
+    knobs: KnobHistory = field(default_factory=KnobHistory, repr=False)
     start_rank: int | None = None
     arrived_at: float | None = None
     remaining_knob: float | None = None
+    goals: dict[int, None] = field(default_factory=dict)
     knob: int | None = None
     deadline: float | None = None
     is_open: bool = False
@@ -70,8 +74,16 @@ class Row:
     @property
     def remaining_tokens(self) -> float:
         """Estimated tokens that it still needs (paper 5.3.1): remaining knob x mean tokens per branch; at least 1."""
-        knob = self.in_flight + self.waiting if self.remaining_knob is None else self.remaining_knob
-        return max(1.0, knob * self.branch_tokens - self.unfinished_tokens)
+        return max(1.0, self._expected_knob * self.branch_tokens - self.unfinished_tokens)
+
+    @property
+    def _expected_knob(self) -> float:
+        """What was granted and what others then turned; before any other has ended, what is told of it."""
+        if self.remaining_knob is None:
+            return self.in_flight + self.waiting
+        goal = next(reversed(self.goals), None)
+        beyond = None if goal is None else self.knobs.beyond(self.kind, goal)
+        return self.remaining_knob if goal is None or beyond is None else goal - (self.knob or 0) + beyond
 
 
 class ProgramTable:
@@ -79,6 +91,7 @@ class ProgramTable:
 
     def __init__(self, history: History | None = None) -> None:
         self.history = history or History()
+        self.knobs = KnobHistory()
         self._rows: dict[ProgramId, Row] = {}
         self._fresh: dict[Kind, OrderedDict[ProgramId, None]] = {}  # programs that are estimated from history
         self._outdated: dict[Kind, int] = {}  # how many of these were ranked by an older mean, at most
@@ -99,7 +112,7 @@ class ProgramTable:
     def seen(self, program: ProgramId, kind: Kind = Kind()) -> Row:  # noqa: B008  (frozen)
         """The row of a program, a new one if need be, which leaves with its last request."""
         if program not in self._rows:
-            self._rows[program] = Row(program, self._arrivals, self.history, kind)
+            self._rows[program] = Row(program, self._arrivals, self.history, kind, self.knobs)
             self._arrivals += 1
             self._fresh.setdefault(kind, OrderedDict())[program] = None
         return self._rows[program]
@@ -141,8 +154,18 @@ class ProgramTable:
         if knob > row.counted_branches:
             self._count(row, knob - row.counted_branches, row.landed_tokens - row.counted_tokens)
 
+    def granted(self, row: Row, goal: int) -> None:
+        """A program tells up to which knob it was granted."""
+        row.goals.pop(goal, None)
+        row.goals[goal] = None
+
+    def answered(self, row: Row) -> None:
+        """A program has come to its answer: the knob at which it did tells what others of its kind will turn."""
+        if row.knob is not None and self.knobs.observe(row.kind, row.goals, row.knob):
+            self._outdated[row.kind] = len(self._fresh.get(row.kind, ()))
+
     def outdated(self, most: int) -> list[Row]:
-        """Programs to be ranked anew because the mean of their kind has moved: so many at most, the next ones later."""
+        """Programs to be ranked anew because a mean of their kind has moved: so many at most, the next ones later."""
         rows: list[Row] = []
         while self._outdated and len(rows) < most:
             kind, left = next(iter(self._outdated.items()))

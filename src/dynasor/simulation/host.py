@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dynasor.programs.session import Cancel, Effect, Finished, Outcome, Session, Submit
 from dynasor.request import Completion, Finish, ProgramId, Recorded, Request, RequestId, Sample
-from dynasor.scheduling.knob_history import KnobHistory
+from dynasor.scheduling.estimate import expected_knob
 from dynasor.simulation.fleet import Fault
 from dynasor.simulation.kernel import Kernel, picoseconds
 from dynasor.simulation.outcome import ProgramRow, SimulatedRun
@@ -34,7 +34,6 @@ class _Running:
     preemptions: int = 0
     reissued: int = 0
     cut: set[RequestId] = field(default_factory=set)
-    goals: set[int] = field(default_factory=set)  # knobs up to which it was granted
 
 
 def simulate(plan: SimulationPlan, on_request: Callable[[Served], object] | None = None) -> SimulatedRun:
@@ -64,7 +63,6 @@ class _Host:
         self._running: dict[ProgramId, _Running] = {}
         self._stranded: list[tuple[_Running, SimulatedRequest]] = []  # nobody lives who could serve these
         self._rows: list[ProgramRow] = []
-        self._knobs = KnobHistory()
         self._request_count = 0
 
     def run(self) -> SimulatedRun:
@@ -109,7 +107,7 @@ class _Host:
             program.id,
             self._kernel.now_s,
             kind=planned.kind,
-            remaining_knob=self._remaining_knob(running),
+            remaining_knob=_remaining_knob(running.session),
             knob=program.knob,
             deadline=planned.deadline,
         )
@@ -143,8 +141,9 @@ class _Host:
             running.station.scheduler.progress(
                 session.program.id,
                 self._kernel.now_s,
-                remaining_knob=self._remaining_knob(running),
+                remaining_knob=_remaining_knob(session),
                 knob=session.program.knob,
+                granted=session.granted,
             )
         for effect in effects:
             match effect:
@@ -193,7 +192,7 @@ class _Host:
     def _end(self, running: _Running, outcome: Outcome) -> None:
         program, planned = running.session.program, running.planned
         del self._running[program.id]
-        self._knobs.observe(planned.kind, running.goals, outcome.knob)
+        running.station.scheduler.answered(program.id)
         running.station.scheduler.end(program.id, self._kernel.now_s)
         self._rows.append(
             ProgramRow(
@@ -215,13 +214,6 @@ class _Host:
                 reissued=running.reissued,
             )
         )
-
-    def _remaining_knob(self, running: _Running) -> float:
-        """What the program is expected to turn yet, as allocation and certaindex see it (paper 5.3.1)."""
-        session = running.session
-        program, granted = session.program, session.granted
-        running.goals.add(program.knob + granted)
-        return self._knobs.expected(running.planned.kind, program.knob, granted, program.setup.cap, program.certaindex)
 
     def _schedule(self, fault: Fault) -> None:
         station = self._stations[fault.replica]
@@ -260,6 +252,12 @@ class _Host:
         running.cut.discard(id)
         gone = Completion(id=id, finish=Finish.CANCELLED)
         self._kernel.at(self._kernel.now, lambda: self._take(running, gone))
+
+
+def _remaining_knob(session: Session) -> float:
+    """What a program is expected to turn yet, as allocation and certaindex see it (paper 5.3.1)."""
+    program = session.program
+    return expected_knob(session.granted, program.setup.cap - program.knob, program.certaindex)
 
 
 def _completion(served: Served, samples: Sequence[Sample]) -> Completion:

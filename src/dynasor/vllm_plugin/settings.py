@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a user may set.
 
     Attributes:
-        ordering: as `dynasor run --ordering` reads it, such as `aging:patience=4+gang+sjf`.
+        ordering: as `dynasor run --ordering` reads it, such as `aging:patience=8+gang+sjf`.
         branch_tokens: the length of a branch before any has landed.
         grace_s: seconds for which a program without requests keeps its blocks from being evicted first.
         memory_s: seconds for which a program without requests is remembered: its place, its estimates.

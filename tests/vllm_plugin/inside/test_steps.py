@@ -15,7 +15,7 @@ EXPECTED: dict[tuple[str, int], dict[str, float]] = {
         "fcfs": 962.055,
         "priority by estimate": 405.675,
         "gang": 606.715,
-        "history": 598.375,
+        "history": 598.505,
         "estimates": 406.845,
         "estimates and aging": 406.845,
     },
@@ -23,7 +23,7 @@ EXPECTED: dict[tuple[str, int], dict[str, float]] = {
         "fcfs": 980.610,
         "priority by estimate": 416.430,
         "gang": 617.615,
-        "history": 609.275,
+        "history": 609.325,
         "estimates": 417.650,
         "estimates and aging": 417.650,
     },
@@ -31,9 +31,9 @@ EXPECTED: dict[tuple[str, int], dict[str, float]] = {
         "fcfs": 892.320,
         "priority by estimate": 498.070,
         "gang": 642.915,
-        "history": 610.580,
+        "history": 610.915,
         "estimates": 496.905,
-        "estimates and aging": 524.940,
+        "estimates and aging": 497.735,
     },
     ("rounds", 2): {
         "fcfs": 911.120,
@@ -41,7 +41,7 @@ EXPECTED: dict[tuple[str, int], dict[str, float]] = {
         "gang": 658.640,
         "history": 624.575,
         "estimates": 509.505,
-        "estimates and aging": 542.070,
+        "estimates and aging": 508.960,
     },
 }
 
