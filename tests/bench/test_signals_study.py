@@ -70,6 +70,7 @@ def test_there_is_nothing_to_redraw_without_rows(tmp_path: Path) -> None:
         read_rows(tmp_path)
 
 
+@pytest.mark.slow
 def test_plots_of_nothing_are_drawn(tmp_path: Path) -> None:
     names = write_plots([WorkloadStudy(name="none", left_out="nothing")], tmp_path)
     assert {name.removeprefix("signals-").removesuffix(".png") for name in names} == PLOTS

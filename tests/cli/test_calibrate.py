@@ -213,6 +213,7 @@ def test_the_page_shows_the_promise_and_needs_nothing_else(trace: Path) -> None:
     assert str(read_policy_file(Path("policy.toml")).provenance["digest"]) in page
 
 
+@pytest.mark.slow
 def test_a_policy_for_runs_in_flight_is_for_no_others(trace: Path) -> None:
     assert invoke(trace, *GENEROUS, "--in-flight").exit_code == 0
     with pytest.raises(UsageError, match=r"policy\.toml promises for runs in flight; add --in-flight"):
@@ -231,6 +232,7 @@ def test_a_file_with_a_table_runs_and_resumes(trace: Path) -> None:
     assert run(trace=str(trace), cap=6, policy="gain.toml", out=Path("out")).tokens == tally.tokens
 
 
+@pytest.mark.slow
 def test_a_run_of_chains_is_calibrated_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     many = [Problem(f"p{n}", "What is 1 + 1?", "2") for n in range(20)]

@@ -42,8 +42,16 @@ def landed(journal: Path) -> list[RequestId]:
     ]
 
 
-def wait_for_work(server: FaultyServer, process: "subprocess.Popen[str]", asked_before: int) -> None:
-    while server.stats().requests <= asked_before and process.poll() is None:
+def landed_lines(journal: Path) -> int:
+    """As many as `landed` tells, without reading the records: it is asked again and again while a run works."""
+    written = journal.read_bytes() if journal.exists() else b""
+    return written.count(b'"kind":"landed"') - written.count(b'"finish":"cancelled"')
+
+
+def wait_for_work(journal: Path, process: "subprocess.Popen[str]") -> None:
+    """Until something lands, however slow the machine is at it."""
+    landed_before = landed_lines(journal)
+    while landed_lines(journal) <= landed_before and process.poll() is None:
         sleep(0.02)
 
 
@@ -82,8 +90,8 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
             known = {_seed_of(5, id.program, id.index) for id in landed(journal)}
             process = start(*command(server.url, "killed", policy, *flags), cwd=tmp_path)
             if kills % 4:  # one in four is killed while it starts, the others at work
-                wait_for_work(server, process, asked_before)
-            sleep(random.uniform(0.0, 0.3))
+                wait_for_work(journal, process)
+            sleep(random.uniform(0.0, 0.15))
             assert process.poll() is None, "the run was over before it was killed often enough; make it longer"
             process.send_signal(signal.SIGKILL)
             kills += 1
@@ -93,7 +101,7 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(
             again = known & {key[1] for key in received[asked_before:]}
             assert not again, f"{len(again)} branches that had landed were asked for again"
             asked_before = len(received)
-        assert grown >= KILLS // 2, "the kills hit runs at work, not only runs that were starting"
+        assert grown >= KILLS - KILLS // 4, "the kills hit runs at work, not only runs that were starting"
         known = {_seed_of(5, id.program, id.index) for id in landed(journal)}
         code, _, err = finish(start(*command(server.url, "killed", policy, *flags), cwd=tmp_path))
         assert code == 0, err
@@ -140,7 +148,7 @@ def test_a_second_ctrl_c_cuts_what_is_in_flight(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert "again to cut them" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        code, _, err = finish(process, timeout_s=10)
+        code, _, err = finish(process)
         assert code == 130
         assert "0 of 300 problems are done" in err
         assert server.stats(active=0).aborted == 24

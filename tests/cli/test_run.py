@@ -45,7 +45,7 @@ BAD_INPUT = [
     (("run", "q.jsonl", "--endpoint", NOBODY, "--format", "gsmk8"), "did you mean 'gsm8k'?"),
     (("run", "q.jsonl", "--endpoint", NOBODY), "cannot reach http://127.0.0.1:9"),
     (("run", "q.jsonl", "--endpoint", "localhost:8000"), "localhost:8000"),
-    (("run", "q.jsonl", "--endpoint", NOBODY, "--concurrency", 0), "it must be"),
+    (("run", "q.jsonl", "--endpoint", NOBODY, "--concurrency", 0), "the concurrency is 0; it must be at least 1"),
     (("run", "q.jsonl", "--endpoint", NOBODY, "--prompt-file", "prompt.txt"), "the prompt template has no {question}"),
     (("run", "q.jsonl", "--endpoint", NOBODY, "--prompt-file", "gone.txt"), "cannot read the prompt file gone.txt"),
     ((*SVAMP, "--endpoint", NOBODY), "give either --trace, or problems and --endpoint"),

@@ -329,10 +329,31 @@ async def test_a_health_check_without_an_answer_has_failed() -> None:
     await other.check()
     engine._model = other.model
     engine.submit(asked(0))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not other.running:
             await WallClock().sleep(0.001)
     assert engine.states[0].fault == "no answer to a health check within 0.01 s"
+    await engine.close()
+
+
+async def test_a_health_check_that_raises_has_failed_and_is_asked_again() -> None:
+    """Else nothing would be looked after any more, and what waits for the next check would wait for ever."""
+    checks = 0
+
+    async def broken_once() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
+            raise ZeroDivisionError("oh")
+
+    told = Told()
+    engine = ReplicatedEngine([("a", told)], policy=ReplicaPolicy(check_every_s=0.001), health=[broken_once])
+    engine._model = told.model
+    engine.submit(asked(0))
+    async with asyncio.timeout(60):
+        while checks < 2:
+            await WallClock().sleep(0.001)
+    assert engine.states[0].fault == "fault in the health check itself: ZeroDivisionError: oh"
     await engine.close()
 
 
@@ -447,8 +468,9 @@ async def finish(play: Play) -> None:
 class TestWords:
     """What a real engine says of faults is what verdicts are read from."""
 
+    @pytest.mark.slow
     async def test_what_took_the_whole_time_is_not_issued_again(self, server: FaultyServer) -> None:
-        endpoint = Endpoint(server.url, "tiny", timeouts=Timeouts(total_s=0.05), retries=RetryPolicy(retries=0))
+        endpoint = Endpoint(server.url, "tiny", timeouts=Timeouts(total_s=2.0), retries=RetryPolicy(retries=0))
         ended = await self.one_of(endpoint, "[[fault: hang=0]]")
         assert (ended.retryable, server.stats().requests) == (True, 1)
 
@@ -467,7 +489,7 @@ class TestWords:
         try:
             await engine.check()
             engine.submit(request(prompt))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 (ended,) = await engine.ready()
             assert failure_count in (None, sum(state.failure_count for state in engine.states))
             return ended

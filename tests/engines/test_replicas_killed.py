@@ -26,7 +26,7 @@ from support.live_engine import request
 pytestmark = pytest.mark.slow
 
 TOKEN_S = 0.03
-QUICK = ReplicaPolicy(failures=2, open_s=0.1, check_every_s=0.1, check_limit_s=0.5, patience_s=30.0)
+QUICK = ReplicaPolicy(failures=2, open_s=0.1, check_every_s=0.1, check_limit_s=3.0, patience_s=120.0)
 PROBLEMS, CAP = 12, 5
 
 
@@ -58,11 +58,11 @@ def send(server: FaultyServer, number: signal.Signals) -> None:
     assert server._process is not None
     server._process.send_signal(number)
     if number is signal.SIGKILL:
-        server._process.wait(10)
+        server._process.wait(60)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():
             await WallClock().sleep(0.005)
 
@@ -115,7 +115,7 @@ async def test_a_silent_server_loses_its_requests_to_another(
     await engine.check()
     prompt = "[[fault: tokens=100]]"
     engine.submit(request(prompt, report_every=5))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not (reports := engine.take_reports()):
             await engine.ready()
     send(pair[0], signal.SIGSTOP)
@@ -123,7 +123,7 @@ async def test_a_silent_server_loses_its_requests_to_another(
         (ended,) = await collect_whole(engine, 1)
         silent = engine.states[0]
         assert (silent.state, silent.lost_count) == (BreakerState.OPEN, 1)
-        assert silent.fault == "no answer to a health check within 0.5 s"
+        assert silent.fault == f"no answer to a health check within {QUICK.check_limit_s:g} s"
         assert ended.finish is Finish.STOP
         assert ended.text.startswith(reports[-1].text)
         assert (ended.tokens or 0) > 100, "and what the silent one had generated"
@@ -133,7 +133,7 @@ async def test_a_silent_server_loses_its_requests_to_another(
 
 async def collect_whole(engine: ReplicatedEngine, count: int) -> list[dynasor.Completion]:
     ended: list[dynasor.Completion] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(ended) < count:
             ended += await engine.ready()
             engine.take_reports()

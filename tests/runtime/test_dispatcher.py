@@ -28,7 +28,7 @@ from dynasor.scheduling.sjf import Sjf
 from dynasor.scheduling.table import ProgramTable, Row
 from dynasor.scheduling.waiting import Waiting
 from support.scenario import DEFAULT_TOKENS, FIG_7, GANG_SJF, Scenario, ScriptedProgram
-from support.scripted import ScriptedEngine, play, session_of
+from support.scripted import Gangs, ScriptedEngine, play, session_of
 from support.timed_engine import TimedEngine, VirtualClock
 
 A, B = ProgramId("a"), ProgramId("b")
@@ -95,6 +95,17 @@ async def test_a_policy_that_may_stop_makes_a_program_shorter_the_surer_it_is() 
     engine.report(RequestId(A, 0))
     await dispatcher.step()
     assert row.remaining_knob == 5 + 0.5 * 7
+
+
+async def test_how_far_a_program_went_tells_what_the_next_of_its_kind_needs() -> None:
+    dispatcher, _, scheduler = made(Sjf(), 5, {"a": 10, "b": 10})
+    stepped = InRounds(SteppedThreshold(threshold=1.0, detect_at=5, step=2))
+    dispatcher.start(Session(Gangs(Problem(A, "5", None), Setup(cap=12, grouping=ByText)), stepped))
+    assert scheduler.table[A].remaining_tokens == 12 * DEFAULT_TOKENS, "nobody has ended yet"
+    while not dispatcher.idle:
+        await dispatcher.step()
+    dispatcher.start(Session(Gangs(Problem(B, "5", None), Setup(cap=12, grouping=ByText)), stepped))
+    assert scheduler.table[B].remaining_tokens == 5 * 10, "the first was granted five, and turned no more"
 
 
 async def test_tokens_count_as_they_are_reported_and_once() -> None:

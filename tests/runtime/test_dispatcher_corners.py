@@ -1,5 +1,6 @@
 """Where reports, interruptions, let-downs and errors meet in one turn of the dispatcher and of a batch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from dynasor.allocation.allocator import InRounds
 from dynasor.allocation.baselines import Even
 from dynasor.answers.grouping import ByText
 from dynasor.datasets.problem import Problem
+from dynasor.engines.engine import Queueing
+from dynasor.engines.holding import Answered, HoldingEngine
 from dynasor.engines.recorded import RecordedEngine
+from dynasor.engines.rewarding import RewardedEngine
 from dynasor.journal.journal import read_journal
 from dynasor.journal.records import Landed
 from dynasor.programs.program import Program, Setup
@@ -19,8 +23,10 @@ from dynasor.request import Completion, Finish, ProgramId, Report, Request, Requ
 from dynasor.runtime.batch import Batch
 from dynasor.runtime.dispatcher import Dispatcher
 from dynasor.runtime.events import BranchGrew, BranchLanded, ProgramEnded
+from dynasor.runtime.growth import Growth
 from dynasor.runtime.in_flight import Limits
 from support.batches import StillClock, plan_of, samples_of
+from support.reward_models import LengthReward
 from support.scenario import ScriptedProgram
 from support.scripted import ScriptedEngine, session_of
 
@@ -127,7 +133,7 @@ async def test_who_asks_for_an_end_in_an_outage_does_not_wait_for_its_pause() ->
     engine = Gone()
     engine.dispatcher.start(session_of(ScriptedProgram(A, 0.0, (2,), 4)))
     await to_end(engine.dispatcher)
-    assert 40.0 < engine.asked_at
+    assert engine.asked_at > 40.0
     assert engine.now() - engine.asked_at <= 0.5, "where the pauses are of 16 s"
 
 
@@ -149,3 +155,41 @@ async def test_what_landed_behind_the_event_that_ended_a_run_is_written(tmp_path
         await batch.run()
     landed = [r.completion.id for r in read_journal(tmp_path / "journal.jsonl") if isinstance(r, Landed)]
     assert landed[4:] == [("p1", 1), ("p2", 1), ("p3", 1)]
+
+
+class TellsItsQueue(ScriptedEngine):
+    """An engine with requests that wait behind it."""
+
+    queued_count = 3
+
+
+class Nothing:
+    """What grouping takes is at hand."""
+
+    async def check(self) -> None:
+        pass
+
+    async def prepare(self, answers: Sequence[Answered]) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("inner", "count"), [(TellsItsQueue, 3), (ScriptedEngine, None)])
+def test_the_queue_of_an_engine_is_seen_through_what_stands_before_it(
+    inner: type[ScriptedEngine], count: int | None
+) -> None:
+    engine = inner(lambda request: 4)
+    held = HoldingEngine(RewardedEngine(engine, LengthReward()), Nothing(), lambda completion: None)
+    assert isinstance(held, Queueing)
+    assert held.queued_count == count
+
+
+def test_programs_that_are_left_for_a_resume_leave_no_texts_behind() -> None:
+    growth = Growth()
+    for id in (FIRST, SECOND, RequestId(ProgramId("b"), 0)):
+        growth.record(Report(id=id, text="so far", tokens=2))
+    growth.leave(A)
+    assert growth.record(Report(id=FIRST, text="so far", tokens=2)).at == 0
+    assert growth.record(Report(id=RequestId(ProgramId("b"), 0), text="so far on", tokens=3)).at == len("so far")

@@ -72,6 +72,14 @@ class Interleaving(RuleBasedStateMachine):
             if how == "let down":
                 self.failed.add(id)
 
+    @precondition(lambda self: hasattr(self, "engine") and self.dispatcher.program_count)
+    @rule(pick=st.integers(0, 99))
+    def withdraw(self, pick: int) -> None:
+        session = list(self.dispatcher.sessions)[pick % self.dispatcher.program_count]
+        self.dispatcher.withdraw(session.program.id, "nobody waits for it")
+        assert not any(id.program == session.program.id for id in self.engine.running), "it is cut at once"
+        self.take(self.dispatcher.take_events())
+
     @rule(seconds=st.floats(0.0, 4.0))
     def pass_time(self, seconds: float) -> None:
         self.engine.pass_to(self.engine.now() + seconds)

@@ -35,3 +35,11 @@ def test_one_answer_ends_it() -> None:
     assert (outage.is_on, outage.pause_until) == (False, 0.0)
     assert outage.keeps(A, 9.0)
     assert not outage.keeps(A, 10.0), "it was let down ten seconds ago, whatever became of others"
+
+
+def test_a_program_that_is_gone_is_forgotten() -> None:
+    outage = Outage(10.0)
+    outage.keeps(A, 0.0)
+    outage.forget(A.program)
+    assert outage.keeps(A, 9.0)
+    assert outage.keeps(A, 18.0), "its time began anew"

@@ -67,7 +67,7 @@ class FaultyServer:
         return self._address
 
     def stats(self, **until: int) -> Stats:
-        """Its counters; with some given, as soon as they read so: `stats(active=0, aborted=3)`. Gives up after 10 s."""
+        """Its counters; with some given, as soon as they read so: `stats(active=0, aborted=3)`. Gives up after 60 s."""
         query = "&".join(f"{name}={value}" for name, value in until.items())
         return msgspec.json.decode(self._ask("GET", f"/stats?{query}"), type=Stats)
 
@@ -82,7 +82,7 @@ class FaultyServer:
     def stop(self) -> None:
         """End it."""
         if self._process is not None:
-            self._process.communicate("", timeout=10)
+            self._process.communicate("", timeout=60)
             self._process = None
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class FaultyServer:
         self.stop()
 
     def _ask(self, method: str, path: str) -> bytes:
-        with urlopen(Request(self._address + path, method=method), timeout=10) as response:
+        with urlopen(Request(self._address + path, method=method), timeout=90) as response:
             body: bytes = response.read()
         return body
 

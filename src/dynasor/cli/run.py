@@ -131,7 +131,7 @@ def run(**given: Any) -> None:
       dynasor run gsm8k.jsonl --model Qwen3-4B-Q4_K_M.gguf --threads 4
       dynasor run words --model builtin
       dynasor run q.csv --question-column text --answer-column label --endpoint ...
-      dynasor run --trace runs/even --policy beta       (replay a run's own branches)
+      dynasor run --trace runs/even --policy beta    (replay a run's branches)
       dynasor run --trace svamp --program my_file.py:MyProgram
       dynasor run words --model builtin --algorithm rebase --reward builtin
       dynasor run words --model builtin --algorithm mcts --scorer logprob --logprobs
@@ -156,8 +156,8 @@ def run(**given: Any) -> None:
       app-fifo, deepest      Parrot's: by program; the later steps first
       prefix                 SGLang's: the longest cached prefix
       gang+sjf               begun programs first, then the shortest
-      aging:patience=20+...  who has waited too long goes first
-      dynasor                aging:patience=20+gang+sjf
+      aging:patience=8+...   who has been here too long goes first
+      dynasor                aging:patience=8+sjf
       attained               least attained service
       edf, slack:tokens_per_s=500    by --deadline
 
@@ -166,12 +166,12 @@ def run(**given: Any) -> None:
     decided+static:threshold=0.7,detect_at=5 where the algorithm answers by
     majority, and static:threshold=0.7,detect_at=5 where it does not.
       even                                 everybody gets the cap
-      static:threshold=0.7,detect_at=5     judge certaindex once, as the paper does
+      static:threshold=0.7,detect_at=5     judge certaindex once, as in the paper
       stepped:threshold=0.7,detect_at=5,step=5    judge it again and again
       decided                              stop when the vote can no longer change
       windows:window=5                     stop when a whole window agrees (ESC)
-      beta:confidence=0.95                 stop when the leader likely leads for good
-      length:tokens=300,detect_at=5        short answers are taken for easy questions
+      beta:confidence=0.95                 stop when the leader has likely won
+      length:tokens=300,detect_at=5        short answers mean easy questions
       FILE.toml                            what dynasor calibrate has written
 
     With --shadow 0.05 one problem in twenty runs to its cap while its policy is
@@ -257,7 +257,7 @@ def _endpoints(given: dict[str, Any]) -> list[Endpoint]:
             api=given["api"] or "chat",
             stream=given["stream"],
             api_key_variable=given["api_key_variable"],
-            max_connections=MOST_CONNECTIONS if unheld else given["concurrency"],
+            max_connections=MOST_CONNECTIONS if unheld else max(1, given["concurrency"]),
             priority=given["priority"],
         )
         for server in several(given["endpoint"])

@@ -62,6 +62,12 @@ class HoldingEngine:
         """The one that answers."""
         return self._engine
 
+    @property
+    def queued_count(self) -> int | None:
+        """Requests that wait behind the one that answers; None where it does not tell."""
+        count: int | None = getattr(self._engine, "queued_count", None)
+        return count
+
     async def check(self) -> None:
         """Check both.
 

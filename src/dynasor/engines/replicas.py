@@ -159,7 +159,7 @@ class ReplicatedEngine:
         """Listen to every replica, and watch over it; where one of these tasks broke down, anew."""
         if not self._tasks:
             for index in range(len(self._replicas)):
-                self._tasks += [self._begin_listening(index), asyncio.ensure_future(self._watch(index))]
+                self._tasks += [self._begin_listening(index), self._begin_watching(index)]
 
     def _begin_listening(self, index: int) -> asyncio.Task[None]:
         task = asyncio.ensure_future(self._listen(self._replicas[index]))
@@ -180,6 +180,18 @@ class ReplicatedEngine:
             self._end(call, call.whole(Completion(id=id, finish=Finish.FAILED, error=told)))
         self._place_all()
 
+    def _begin_watching(self, index: int) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._watch(index))
+        task.add_done_callback(lambda ended: self._watch_on(index, ended))
+        return task
+
+    def _watch_on(self, index: int, ended: asyncio.Task[None]) -> None:
+        """A health check broke its contract by raising: it has failed, and others follow."""
+        if ended.cancelled() or (bug := ended.exception()) is None:
+            return
+        self._tasks[2 * index + 1] = self._begin_watching(index)
+        self._fail_check(self._replicas[index], f"fault in the health check itself: {type(bug).__name__}: {bug}")
+
     async def _listen(self, replica: Replica) -> None:
         """Take what a replica's engine tells, while there is anything at it."""
         while True:
@@ -198,12 +210,17 @@ class ReplicatedEngine:
             fault = fault or self._changed_model(replica)
             if fault is None:
                 replica.breaker.pass_check(self._clock.now())
+                self._place_all()
+                self._lose_patience()
             else:
-                replica.blame(fault)
-                if replica.breaker.fail_check(self._clock.now()):
-                    self._withdraw(replica)
-            self._place_all()
-            self._lose_patience()
+                self._fail_check(replica, fault)
+
+    def _fail_check(self, replica: Replica, fault: str) -> None:
+        replica.blame(fault)
+        if replica.breaker.fail_check(self._clock.now()):
+            self._withdraw(replica)
+        self._place_all()
+        self._lose_patience()
 
     def _changed_model(self, replica: Replica) -> str | None:
         """What is wrong with a server that came back as another one."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import isclose
 
 from dynasor.allocation.allocator import InFlight, InRounds
+from dynasor.allocation.overload import DEADLINE
 from dynasor.allocation.progress import Grant, Policy, stop
 from dynasor.allocation.shadow import Shadow, is_shadow
 from dynasor.answers.grouping import ByNormalForm, ByText, GroupId, Grouping
@@ -140,7 +141,8 @@ def _played(past: PastProgram, settings: RunSettings, grouping: Callable[[], Gro
 
 def _policy(past: PastProgram, settings: RunSettings) -> Policy:
     finished = past.finished
-    if settings.token_budget is not None:  # what others took decided: it is granted what it got
+    by_others = settings.token_budget is not None or (finished is not None and finished.stopped_by == DEADLINE)
+    if by_others:  # what others took decided: it is granted what it got
         return lambda progress: Grant(1) if not finished or progress.knob < finished.knob else stop(finished.stopped_by)
     if finished is not None and finished.policy is not None:
         return remade_policy(finished.policy)

@@ -1,6 +1,7 @@
 """Several servers of one model, as a run asks for them."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dynasor.engines.endpoint import Endpoint
@@ -26,8 +27,12 @@ def several(given: object) -> tuple[Endpoint, ...]:
     return servers
 
 
-def replicated(*endpoints: Endpoint) -> ReplicatedEngine:
+def replicated(*endpoints: Endpoint, environ: Mapping[str, str] = os.environ) -> ReplicatedEngine:
     """The engine over several servers. Each gets fewer retries of its own, for there are others to ask.
+
+    Args:
+        endpoints: the servers.
+        environ: where their keys are looked up.
 
     Raises:
         UsageError: they would answer differently.
@@ -40,7 +45,9 @@ def replicated(*endpoints: Endpoint) -> ReplicatedEngine:
                     f"replicas must be asked alike: {name} is {getattr(first, name)!r} for {first.url}, and"
                     f" {getattr(other, name)!r} for {other.url}"
                 )
-    return ReplicatedEngine([(endpoint.url, OpenAIEngine(_impatient(endpoint))) for endpoint in endpoints])
+    return ReplicatedEngine(
+        [(endpoint.url, OpenAIEngine(_impatient(endpoint), environ=environ)) for endpoint in endpoints]
+    )
 
 
 def _each(given: object) -> Iterable[Endpoint]:
