@@ -1,0 +1,125 @@
+"""`dynasor bench online`: programs that arrive at random with deadlines, under every scheduler and allocation."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from dynasor.bench.online_arms import ARMS, BASELINES, DYNASOR, arm_of
+from dynasor.bench.online_page import measured, page
+from dynasor.bench.online_plots import write_plots
+from dynasor.bench.online_rows import OnlineRow, Origin, Rows
+from dynasor.bench.online_study import OnlinePlan, OnlineStudy
+from dynasor.bench.online_tables import terminal
+from dynasor.bench.provenance import provenance
+from dynasor.errors import UsageError
+from dynasor.simulation.models import MODELS
+
+_PAGE = "online.md"
+_QUICK = {
+    "programs": (100,),
+    "seeds": 2,
+    "loads": (0.9, 1.3, 2.2),
+    "fixed": (0.9,),
+    "memories": (),
+    "caps": (),
+    "scales": (),
+    "arms": (*BASELINES[:3], DYNASOR, "+ deadline-aware"),
+}
+
+
+@click.command(short_help="The paper's online evaluation, in the simulator.")
+@click.argument("traces", nargs=-1, required=True)
+@click.option("--arm", "arms", multiple=True, help="Only this one; give several.  [default: all]")
+@click.option("--accelerator", default="a100-llama-8b", show_default=True, help=f"{', '.join(MODELS)} or FILE.toml.")
+@click.option("--cap", default=20, show_default=True, type=click.IntRange(5), help="The resource cap.")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Of arrivals, halves and samples.")
+@click.option(
+    "--programs", default="300,120,300", show_default=True, help="In a run, of each of TRACES; the last recurs."
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--quick", is_flag=True, help="100 programs, 2 seeds, 3 rates, 5 arms, one cap, all the memory.")
+@click.option("--again", multiple=True, metavar="ARM", help="Forget this arm's points and measure them anew.")
+@click.option("--no-runs", is_flag=True, help="Measure nothing: make the page of what is done.")
+@click.option("--out", type=click.Path(path_type=Path), help="Rows.  [default: results/online; quick: runs/online]")
+@click.option(
+    "--page",
+    "pages",
+    type=click.Path(path_type=Path),
+    help="Folder of the page.  [default: docs/results; quick: runs/online]",
+)
+def online(
+    traces: tuple[str, ...],
+    arms: tuple[str, ...],
+    accelerator: str,
+    cap: int,
+    seeds: int,
+    programs: str,
+    workers: int,
+    quick: bool,
+    again: tuple[str, ...],
+    no_runs: bool,
+    out: Path | None,
+    pages: Path | None,
+) -> None:
+    """Let recorded programs of TRACES arrive at random, with deadlines by difficulty, and tell who is in time.
+
+    Compared are first come first served, SGLang's LPM and Parrot's App-FIFO with even allocation, Dynasor, Dynasor less
+    each of its parts, and what goes beyond the paper; in the simulator, on a modelled accelerator. A point that is
+    done is kept and not measured again, so an interrupted evaluation goes on where it was.
+
+    \b
+    Examples:
+      dynasor bench online svamp --quick
+      dynasor bench online svamp ../shared/data/traces/r1-distill-llama-8b__math100_v1.jsonl.zst --workers 4
+    """  # noqa: D301
+    plan = OnlinePlan(
+        sources=traces,
+        programs=_numbers(programs),
+        arms=tuple(arm_of(name).name for name in arms) or tuple(arm.name for arm in ARMS),
+        accelerator=accelerator,
+        cap=cap,
+        seeds=seeds,
+        workers=workers,
+    )
+    plan = replace(plan, **_QUICK) if quick else plan  # type: ignore[arg-type]
+    out = out or Path("runs/online" if quick else "results/online")
+    pages = pages or Path("runs/online" if quick else "docs/results")
+    study = OnlineStudy(plan, Rows(out / "rows.jsonl"))
+    study.rows.forget(arm_of(name).name for name in again)
+    if not no_runs:
+        study.rows.add(Origin({name: str(value) for name, value in provenance().items()}))
+    study.prepare()
+    if not no_runs:
+        _measure(study)
+    if not study.mine():
+        raise UsageError(f"{out} holds no points of these settings; leave out --no-runs")
+    pages.mkdir(parents=True, exist_ok=True)
+    (pages / _PAGE).write_text("\n".join(page(study)) + "\n", encoding="utf-8")
+    write_plots(study, pages)
+    for name, rows in measured(study).items():
+        for line in terminal(rows, name, plan.arms, plan.fixed[-1]):
+            click.echo(line)
+    click.echo(f"wrote {pages / _PAGE}, its plots, and {out}/rows.jsonl")
+
+
+def _measure(study: OnlineStudy) -> None:
+    """All points, the ladders' among them; a kill loses the points under way, and nothing else."""
+    total = len({point for ladder in study.ladders() for point in ladder.points} - study.rows.points.keys())
+    rows: Iterator[OnlineRow] = study.run()
+    for _ in track(rows, "serving", total=total, console=Console(stderr=True)):
+        pass
+    study.rows.write()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError as fault:
+        raise UsageError(f"--programs is '{text}'; write whole numbers with commas between them") from fault
+    if few := [number for number in numbers if number < 20]:
+        raise UsageError(f"--programs has {few[0]}; a run takes at least 20")
+    return numbers
