@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,9 +89,9 @@ def program_of(second: int) -> ProgramId:
     return ProgramId(str(second))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=20, max_size=60), st.floats(0.5, 4.0))
-@pytest.mark.slow
 def test_programs_that_have_aged_go_in_that_order_through_all_their_rounds(rounds: list[int], patience: float) -> None:
     played = Rounds(Aging(Sjf(), patience, tokens_per_s=256.0), rounds).play()
     assert len(played.started) == sum(rounds), "nobody is started twice"
