@@ -74,6 +74,11 @@ class LlamaServer:
             ) from fault
 
     @property
+    def slot_count(self) -> int:
+        """Requests that it answers at one time."""
+        return self._loading.slots
+
+    @property
     def address(self) -> str:
         """Where the library listens, such as `http://127.0.0.1:40001`; for whoever has `http_key`."""
         address: str = self._loaded["server"].listening_address

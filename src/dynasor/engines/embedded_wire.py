@@ -41,7 +41,7 @@ def encoded(request: Request, model: EmbeddedModel, *, has_template: bool) -> tu
         fields |= {"logprobs": True, "top_logprobs": 1} if chat else {"logprobs": 1}
     if request.seed is not None:
         fields["seed"] = request.seed % (1 << 32)
-    return chat, {**fields, **model.extra_body}
+    return chat, {**fields, **model.extra_body, **(request.extra_body or {})}
 
 
 def _prompt_fields(prompt: str | tuple[Message, ...], *, chat: bool) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from dynasor.programs.steps import Claim, Cut, Gang, Growth, Stream
 from dynasor.programs.streams import Streams
 from dynasor.request import Completion, Finish, Report, Request, RequestId
 
-
 EXHAUSTED = "the program"
 """What stopped a program that ended by itself, without being denied anything."""
 
