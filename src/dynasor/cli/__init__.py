@@ -19,6 +19,8 @@ COMMANDS = {
     "calibrate": ("dynasor.cli.calibrate:calibrate", "Choose a policy that keeps a promise, on labelled answers."),
     "show": ("dynasor.cli.show:show", "Look into a run: its problems, or how one of them was answered."),
     "report": ("dynasor.cli.report:report", "Compare runs: table, tokens-to-accuracy plot, page."),
+    "simulate": ("dynasor.cli.simulate:simulate", "Serve recorded programs on modelled accelerators, in virtual time."),
+    "serve": ("dynasor.cli.serve:serve", "Serve OpenAI's API: keys, fair shares and programs before model servers."),
     "bench": ("dynasor.cli.bench:bench", "Regenerate the committed results."),
 }
 
@@ -60,7 +62,7 @@ def main() -> None:
     \b
     See it at work, live, with the small model that is shipped:
       dynasor demo
-      dynasor ask "Ben has 12 apples. He buys 7 more. How many apples does Ben have now?"
+      dynasor ask "Ben has 12 apples. Then Ben gets 7 more apples. How many apples does Ben have now?"
 
     \b
     Try it on a recording of a large model, without any server:

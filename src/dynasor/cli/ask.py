@@ -44,7 +44,7 @@ def ask(question: str, show: int | None, verbose: bool, as_json: bool, **given: 
 
     \b
     Examples:
-      dynasor ask "Ben has 12 apples. He buys 7 more. How many apples does Ben have now?"
+      dynasor ask "Ben has 12 apples. Then Ben gets 7 more apples. How many apples does Ben have now?"
       dynasor ask "What is 17 * 23?" --endpoint http://localhost:8000/v1 --cap 40
       dynasor ask "..." --policy even --cap 10 --verbose
       dynasor ask "..." --json | jq '.answer, .votes'

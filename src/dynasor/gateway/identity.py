@@ -1,0 +1,117 @@
+"""Which program a request is part of, in every spelling that clients and routers of today use.
+
+The strongest goes first: what the body says of the program, then headers. An id that was meant for us is refused where
+it cannot be one; a header that others invented may hold anything, and is passed over then.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dynasor.gateway.asked import Asked
+from dynasor.gateway.refusals import Refused
+
+OURS = b"x-dynasor-program-id"
+SESSION_HEADERS = (
+    b"x-session-id",  # vllm-router, Ray Serve
+    b"x-dynamo-session-id",
+    b"x-litellm-session-id",
+    b"x-claude-code-session-id",
+    b"x-correlation-id",  # AIPerf; the weakest, for some proxies give every request one of its own
+)
+FINAL_HEADER = b"x-dynamo-session-final"
+"""Said with a program's last request."""
+FORWARDED = frozenset({OURS, *SESSION_HEADERS, b"x-dynamo-parent-session-id", FINAL_HEADER})
+"""What a backend is told as the client told it."""
+LONGEST = 128
+
+_SOUND = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A program as its client calls it.
+
+    Attributes:
+        id: None where the request names none: it is a program of its own.
+        is_last: whether no more requests of it are to come.
+    """
+
+    id: str | None
+    is_last: bool = False
+
+
+NOBODY = Identity(None)
+
+
+def identify(asked: Asked, headers: Mapping[bytes, bytes]) -> Identity:
+    """Read the program that a request names.
+
+    Raises:
+        Refused: it names one by an id that cannot be.
+    """
+    told = _told_in_body(asked)
+    if told is not None:
+        return Identity(checked(*told), _is_last(headers))
+    if (ours := headers.get(OURS)) is not None:
+        return Identity(checked(OURS.decode(), ours.decode("latin-1")), _is_last(headers))
+    if asked.session_id is not None and _is_sound(asked.session_id):
+        return Identity(asked.session_id, _is_last(headers))
+    for name in SESSION_HEADERS:
+        if (id := headers.get(name)) is not None and _SOUND.fullmatch(id):
+            return Identity(id.decode(), _is_last(headers))
+    return NOBODY
+
+
+def checked(field: str, id: str) -> str:
+    """An id that is sound.
+
+    Raises:
+        Refused: it is not.
+    """
+    if not _is_sound(id):
+        told = f"{field} must be 1 to {LONGEST} letters, digits, dots, colons, hyphens or underscores"
+        raise Refused(400, told, "invalid_value", field)
+    return id
+
+
+def forwarded(headers: Mapping[bytes, bytes], identity: Identity, scope: str) -> dict[str, str]:
+    """The headers that tell a backend of the program: as the client told it, and at least the most common of them.
+
+    Args:
+        headers: of the request.
+        identity: as it was read.
+        scope: of the id, so that programs of two tenants that chose one id stay apart.
+    """
+    told = {
+        name.decode(): value.decode()
+        for name, value in headers.items()
+        if name in FORWARDED and _SOUND.fullmatch(value) is not None
+    }
+    if identity.id is not None:
+        told.setdefault("x-session-id", f"{scope}:{identity.id}")
+    return told
+
+
+def _told_in_body(asked: Asked) -> tuple[str, str] | None:
+    if asked.program_id is not None:
+        return "program_id", asked.program_id
+    if isinstance(asked.dynasor, dict) and isinstance(id := asked.dynasor.get("program_id"), str):
+        return "dynasor.program_id", id
+    extra = asked.vllm_xargs
+    if not isinstance(extra, dict):
+        return None
+    context = extra.get("agentic_context")
+    if isinstance(context, dict) and isinstance(id := context.get("program_id"), str):
+        return "vllm_xargs.agentic_context.program_id", id
+    if isinstance(id := extra.get("dynasor_program"), str | int):
+        return "vllm_xargs.dynasor_program", str(id)
+    return None
+
+
+def _is_sound(id: str) -> bool:
+    return _SOUND.fullmatch(id.encode(errors="replace")) is not None
+
+
+def _is_last(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(FINAL_HEADER, b"").lower() in (b"1", b"true", b"yes")
