@@ -90,3 +90,8 @@ def test_the_chat_template_makes_the_prompt(llama: Any) -> None:
     asked = {"messages": [{"role": "user", "content": question}], "max_tokens": 200, "temperature": 0}
     answered = llama.handle_chat_completions(asked)["choices"][0]["message"]["content"]
     assert answered == expected["text"]
+
+
+def test_a_shipped_model_is_nowhere_but_in_this_package(tmp_path: Path) -> None:
+    assert builtin.place_of(builtin.policy_gguf()) == "builtin (policy-f16.gguf)"
+    assert builtin.place_of(tmp_path / "own.gguf") == str(tmp_path / "own.gguf")

@@ -15,6 +15,11 @@ REWARD_END = "<|end|>"
 _FOLDER = Path(__file__).with_name("builtin_model")
 
 
+def place_of(file: Path) -> str:
+    """Where a model is, for the record; of one that is shipped no more than that, for it comes with this package."""
+    return f"builtin ({file.name})" if file.parent == _FOLDER else str(file)
+
+
 def policy_gguf(precision: Literal["f16", "q8_0"] = "f16") -> Path:
     """The GGUF file of the model that solves word problems; `q8_0` is half as large and faster, `f16` more exact.
 

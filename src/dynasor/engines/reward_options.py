@@ -93,7 +93,7 @@ class RewardFile:
     @property
     def place(self) -> str:
         """Where it is: this changes no reward."""
-        return str(self.file)
+        return builtin.place_of(self.file)
 
     @property
     def identity(self) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from dynasor import __version__
 from dynasor.clock import utc_timestamp
+from dynasor.engines.builtin import place_of
 from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import UsageError
@@ -93,7 +94,7 @@ def circumstances_of(options: RunOptions) -> dict[str, Setting]:
         "priority": options.endpoint.priority if options.endpoint else None,
         "outage_s": options.outage_s,
         **({"reward_place": options.reward.place} if options.reward else {}),
-        **({"model_file": str(options.model.file), "threads": options.model.threads} if options.model else {}),
+        **({"model_file": place_of(options.model.file), "threads": options.model.threads} if options.model else {}),
     }
 
 
