@@ -5,9 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from dynasor.clock import WallClock
+from dynasor.engines.endpoint import Timeouts
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.request import Completion, ProgramId, Prompt, Request, RequestId, Sampling
 from support.engine_contract import collect
+
+PATIENT = Timeouts(connect_s=120.0, idle_s=300.0)
+"""For real servers: other work may keep a machine from them, and from us, for longer than a user would wait."""
 
 Start = Callable[..., OpenAIEngine]
 """Make an engine at the faulty server, with settings of its `Endpoint`, and `clock` or `environ`."""

@@ -13,7 +13,7 @@ from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.request import Finish, Message, continued
 from support.engine_contract import collect_reports
 from support.json_http import post
-from support.live_engine import ask, request
+from support.live_engine import PATIENT, ask, request
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
@@ -23,7 +23,7 @@ ENDINGS: dict[Finish, dict[str, Any]] = {Finish.STOP: {"max_tokens": 200}, Finis
 
 @asynccontextmanager
 async def engine_at(server: VLLMServer, **settings: Any) -> AsyncIterator[OpenAIEngine]:
-    engine = OpenAIEngine(Endpoint(server.url, **settings), environ={})
+    engine = OpenAIEngine(Endpoint(server.url, timeouts=PATIENT, **settings), environ={})
     try:
         yield engine
     finally:

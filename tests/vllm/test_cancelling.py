@@ -12,7 +12,7 @@ from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.request import Finish, ProgramId, RequestId
 from support.engine_contract import collect
-from support.live_engine import request, tokens_so_far
+from support.live_engine import PATIENT, request, tokens_so_far
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
@@ -45,7 +45,7 @@ async def test_cancelled_branches_free_their_slots(
     policy_server: VLLMServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = await generated_tokens(policy_server)
-    engine = OpenAIEngine(Endpoint(policy_server.url, extra_body={"ignore_eos": True}), environ={})
+    engine = OpenAIEngine(Endpoint(policy_server.url, extra_body={"ignore_eos": True}, timeouts=PATIENT), environ={})
     try:
         for index in range(BRANCHES):
             engine.submit(request("How many?", index=index, max_tokens=MAX_TOKENS))

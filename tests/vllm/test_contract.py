@@ -9,7 +9,7 @@ from dynasor.engines.endpoint import Api, Endpoint
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
 from support.engine_contract import EngineContract, MakeRequest, ReportingContract
-from support.live_engine import request
+from support.live_engine import PATIENT, request
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
@@ -23,7 +23,7 @@ class LiveContract(EngineContract):
     @pytest.fixture
     def make_engine(self, policy_server: VLLMServer) -> Callable[[], Engine]:
         body = {"ignore_eos": True}
-        endpoint = Endpoint(policy_server.url, api=self.api, stream=self.stream, extra_body=body)
+        endpoint = Endpoint(policy_server.url, api=self.api, stream=self.stream, extra_body=body, timeouts=PATIENT)
         return lambda: OpenAIEngine(endpoint, environ={})
 
     @pytest.fixture

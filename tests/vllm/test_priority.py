@@ -12,6 +12,7 @@ from dynasor.engines.builtin import policy_folder
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.request import Completion, ProgramId, Request, RequestId, Sampling
+from support.live_engine import PATIENT
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
@@ -44,7 +45,7 @@ async def waiting(server: VLLMServer) -> float:
 
 
 async def test_the_shortest_program_is_answered_first(server: VLLMServer) -> None:
-    endpoint = Endpoint(server.url, extra_body={"ignore_eos": True}, priority="vllm")
+    endpoint = Endpoint(server.url, extra_body={"ignore_eos": True}, priority="vllm", timeouts=PATIENT)
     engine = OpenAIEngine(endpoint, environ={})
     ended: list[Completion] = []
     try:

@@ -18,6 +18,7 @@ from dynasor.errors import EngineError, UsageError
 from dynasor.request import Finish, Message, ProgramId, Prompt, Request, RequestId, Sampling
 from support.engine_contract import collect
 from support.json_http import post
+from support.live_engine import PATIENT
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
@@ -68,7 +69,7 @@ async def make(reward_server: VLLMServer) -> AsyncIterator[Make]:
     made: list[HttpRewardModel] = []
 
     def start(server: VLLMServer = reward_server, **form: Any) -> HttpRewardModel:
-        endpoint = Endpoint(server.url, server.options.name, stream=False)
+        endpoint = Endpoint(server.url, server.options.name, stream=False, timeouts=PATIENT)
         made.append(HttpRewardModel(endpoint, RewardForm(**form), environ={}))
         return made[-1]
 
@@ -120,7 +121,8 @@ async def test_beside_an_engine(policy_server: VLLMServer, make: Make) -> None:
     """What is scored is what the policy was given and gave, with the line break that it stopped at."""
     reward_model = make()
     engine = RewardedEngine(
-        OpenAIEngine(Endpoint(policy_server.url, policy_server.options.name), environ={}), reward_model
+        OpenAIEngine(Endpoint(policy_server.url, policy_server.options.name, timeouts=PATIENT), environ={}),
+        reward_model,
     )
     await engine.check()
     sampling = Sampling(temperature=0.0, max_tokens=100, stop=("\n",))
