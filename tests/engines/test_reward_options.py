@@ -73,7 +73,7 @@ def test_what_cannot_be(text: str, kind: type[Exception], told: str) -> None:
 def test_the_shipped_one(shipped: Path) -> None:
     options = parse_reward("builtin,threads=2")
     assert options == RewardFile(shipped, "<|end|>", threads=2)
-    assert options.place == str(shipped)
+    assert options.place == f"builtin ({shipped.name})"
     model = make_reward_model(options)
     assert isinstance(model, RememberingRewardModel)
     assert isinstance(model.reward_model, RewardScorer)
