@@ -38,6 +38,7 @@ from dynasor.cli.bench_plugin import plugin
 from dynasor.cli.bench_signals import signals
 from dynasor.cli.bench_simulator import simulator
 from dynasor.cli.engine_tables import print_engines
+from dynasor.cli.trace_files import trace_files
 from dynasor.clock import WallClock
 from dynasor.errors import UsageError
 from dynasor.wiring import make_policy
@@ -65,7 +66,9 @@ def policies(traces: tuple[Path, ...], caps: str, orders: int, workers: int, out
     Example:
       dynasor bench policies ../shared/data/traces
     """  # noqa: D301
-    plan = StudyPlan(_files(traces), _numbers("caps", caps), _positive("orders", orders), _positive("workers", workers))
+    plan = StudyPlan(
+        trace_files(traces), _numbers("caps", caps), _positive("orders", orders), _positive("workers", workers)
+    )
     console = Console(stderr=True)
     studies = list(track(run_study(plan), "replaying", total=len(plan.traces), console=console))
     write_study(studies, provenance(seeds=f"0 to {orders - 1}"), out)
@@ -154,7 +157,7 @@ def algorithms(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/gain"), show_default=True)
 def gain(traces: tuple[Path, ...], orders: int, out: Path) -> None:
     """Compare stopping by expected gain with the rules that learn nothing; fitted on one half, judged on the other."""
-    plan = GainPlan(_files(traces), orders=_positive("orders", orders))
+    plan = GainPlan(trace_files(traces), orders=_positive("orders", orders))
     studies = list(track(run_gain(plan), "replaying", total=len(plan.traces), console=Console(stderr=True)))
     origin = provenance(seeds=f"0 to {orders - 1}", prices=plan.prices, weight=CAUTION.weight, errors=CAUTION.errors)
     write_gain(studies, origin, out)
@@ -186,7 +189,7 @@ def traces(
     Example:
       dynasor bench traces ../shared/data/traces --problems ../shared/data/problems --quick
     """  # noqa: D301
-    files = _files(traces)
+    files = trace_files(traces)
     orders = 2 if quick else _positive("orders", orders)
     plan = TracePlan(files, problems, orders, _positive("probe-tokens", probe_tokens), judge_code and not quick)
     console = Console(stderr=True)
@@ -214,16 +217,6 @@ def _told(measured: Measured) -> str:
         f" {measured.us_per_branch:5.1f} us a branch ({measured.ratio:.1f} x the sessions alone),"
         f" peak {measured.peak_mib:.0f} MiB"
     )
-
-
-def _files(traces: tuple[Path, ...]) -> tuple[Path, ...]:
-    found: list[Path] = []
-    for trace in traces:
-        inside = sorted(trace.glob("*.jsonl*")) if trace.is_dir() else [trace]
-        if not inside or not inside[0].is_file():
-            raise UsageError(f"no such trace: {trace}; name files of recorded samples, or a folder of them")
-        found += inside
-    return tuple(found)
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from dynasor.bench.coverage_plots import FIGURE, write_figure
 from dynasor.bench.coverage_study import ORDERS, SPLITS, CoveragePlan, Line, read_lines, run_coverage
 from dynasor.bench.coverage_tables import PAGE, ROWS, write_page, write_rows
 from dynasor.bench.provenance import provenance
-from dynasor.errors import UsageError
+from dynasor.cli.trace_files import trace_files
 
 
 @click.command(short_help="Whether the promises of dynasor calibrate are kept.")
@@ -37,7 +37,7 @@ def coverage(
       dynasor bench coverage ../shared/data/traces
     """  # noqa: D301
     out = out or Path("runs" if quick else "results") / "coverage"
-    plan = CoveragePlan(_files(traces), splits or (20 if quick else SPLITS), orders, workers=workers)
+    plan = CoveragePlan(trace_files(traces), splits or (20 if quick else SPLITS), orders, workers=workers)
     origin = provenance(splits=plan.splits, orders=plan.orders, tolerances=plan.tolerances, confidence=plan.confidence)
     done = read_lines(out / ROWS)
     lines: list[Line] = []
@@ -57,13 +57,3 @@ def _left(done: list[Line], lines: list[Line], others: list[Line]) -> list[Line]
     """What an earlier run had of traces that this one has not come to yet; other traces are let go of."""
     here = {line.trace for line in [*lines, *others]}
     return [line for line in done if line.trace not in here]
-
-
-def _files(traces: tuple[Path, ...]) -> tuple[Path, ...]:
-    found: list[Path] = []
-    for trace in traces:
-        inside = sorted(trace.glob("*.jsonl*")) if trace.is_dir() else [trace]
-        if not inside or not inside[0].is_file():
-            raise UsageError(f"no such trace: {trace}; name files of recorded samples, or a folder of them")
-        found += inside
-    return tuple(found)
