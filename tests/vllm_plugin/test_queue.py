@@ -2,10 +2,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from dynasor.inside.tags import Tags
 from dynasor.vllm_plugin.queue import ProgramQueue
 from dynasor.vllm_plugin.ranking import Ranking
 from dynasor.vllm_plugin.settings import Settings
-from dynasor.vllm_plugin.tags import Tags
 
 
 @dataclass(eq=False)

@@ -1,9 +1,10 @@
 import pytest
 
+from dynasor.inside.tags import Tags
 from dynasor.request import ProgramId
+from dynasor.scheduling.specification import ORDERINGS, SHORTHANDS
 from dynasor.vllm_plugin.ranking import Ranking
 from dynasor.vllm_plugin.settings import Settings
-from dynasor.vllm_plugin.tags import Tags
 
 A = ProgramId("a")
 
@@ -99,12 +100,12 @@ def test_a_knob_that_is_told_is_believed() -> None:
 
 def test_an_abort_with_tokens_counts_as_landed_for_it_may_be_a_stop_string() -> None:
     ranked = ranking()
-    for id, tokens in (("a0", 10), ("b0", 0)):
+    for id, tokens in (("a0", 10), ("b0", 0), ("e0", 190)):
         ranked.arrive(id, Tags(program=id[0], data_set=id[0], is_last=True), 0.0)
         run(ranked, id, tokens)
     for id in ("c0", "d0"):
         ranked.arrive(id, Tags(program=id, data_set={"c0": "b", "d0": "a"}[id]), 0.0)
-    assert ranked.order(0.0, 2) == ["d0", "c0"], "10 tokens against a default of 100"
+    assert ranked.order(0.0, 2) == ["d0", "c0"], "10 tokens against a mean of all that is 100"
 
 
 def test_a_deadline_counts_from_the_arrival() -> None:
@@ -213,3 +214,27 @@ def test_bad_tags_are_counted() -> None:
     ranked = ranking()
     ranked.arrive("a0", Tags(bad_count=3), 0.0)
     assert ranked.counters.bad_tags == 3
+
+
+@pytest.mark.parametrize(
+    "ordering",
+    [*sorted(ORDERINGS.keys() - {"slack"}), *SHORTHANDS, "slack:tokens_per_s=9", "aging:patience=8+gang+prefix"],
+)
+def test_every_ordering_that_there_is_serves_all(ordering: str) -> None:
+    ranked = ranking(ordering)
+    for index in range(3):
+        for program in "ab":
+            ranked.arrive(f"{program}{index}", Tags(program=program, deadline_s=9.0), float(index))
+    order = ranked.order(3.0, 6)
+    assert sorted(order) == ["a0", "a1", "a2", "b0", "b1", "b2"]
+    for id in order:
+        run(ranked, id, 20, 4.0)
+    assert ranked.order(5.0, 6) == []
+
+
+def test_to_prefix_the_prompt_of_a_program_that_has_begun_is_cached() -> None:
+    ranked = ranking("prefix")
+    for id, program in (("b0", "b"), ("a0", "a"), ("b1", "b"), ("a1", "a")):
+        ranked.arrive(id, Tags(program=program), 0.0)
+    ranked.start("a0", 0.0, is_oldest=False)
+    assert ranked.order(1.0, 3) == ["a1", "b0", "b1"]

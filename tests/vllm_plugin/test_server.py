@@ -17,8 +17,8 @@ from dynasor.engines.builtin import policy_folder
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.retrying import RetryPolicy
+from dynasor.inside.tags import Tags, encoded
 from dynasor.request import Finish
-from dynasor.vllm_plugin.tags import Tags, encoded
 from support.engine_contract import collect
 from support.live_engine import request
 from support.process_groups import all_gone

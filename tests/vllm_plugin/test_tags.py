@@ -2,7 +2,7 @@ from math import inf, nan
 
 import pytest
 
-from dynasor.vllm_plugin.tags import Tags, encoded, read_tags
+from dynasor.inside.tags import Tags, encoded, read_tags
 
 TOLD = Tags("p/7#2", 812.5, 6.0, 2, "sc", "gsm8k", 30.0, is_last=True)
 

@@ -17,6 +17,7 @@ SC_CAPS = (1, 3, 5, 10, 15, 20, 25, 30, 35, 40)  # below 5, so that small search
 WEIGHTED_CAPS = SC_CAPS[2:]
 WIDTHS = (4, 8, 16, 32, 64)
 ITERATIONS = (3, 5, 10, 15, 20)
+WIDE = 8  # steps asked for at a node, so that trees of the built-in model hold 20 candidates
 INTERVALS = (8, 16, 32, 64)
 SC = "sc"
 
@@ -82,13 +83,12 @@ class Arm:
 
 def full_arms() -> list[Arm]:
     """Every algorithm at the caps of the paper, by reward and without a reward model."""
-    searches = [*rebases(WIDTHS, rewarded=True), mcts(rewarded=True), *rebases(WIDTHS, rewarded=False)]
-    return [branches(40), plain(), *probed(INTERVALS), guided(32), *searches, mcts(rewarded=False)]
+    return [*server_arms(), *rebases(WIDTHS, rewarded=False), mcts(rewarded=False)]
 
 
 def server_arms() -> list[Arm]:
     """The same on a slower engine: searches by reward only."""
-    searches = [*rebases(WIDTHS, rewarded=True), mcts(rewarded=True)]
+    searches = [*rebases(WIDTHS, rewarded=True), mcts(rewarded=True), mcts(rewarded=True, expand=WIDE)]
     return [branches(40), plain(), *probed(INTERVALS), guided(32), *searches]
 
 
@@ -117,19 +117,27 @@ def rebases(widths: Sequence[int], *, rewarded: bool) -> list[Arm]:
     return [_rebase(width, rewarded=rewarded) for width in widths]
 
 
-def mcts(cap: int = 20, *, rewarded: bool) -> Arm:
-    """Sequential tree search: by votes, as the paper has it, by weighted votes, and by the best path."""
+def mcts(cap: int = 20, *, rewarded: bool, expand: int | None = None) -> Arm:
+    """Sequential tree search: by votes, as the paper has it, by weighted votes, and by the best path.
+
+    With three steps asked for at a node (None), and equal ones merged, the built-in model's trees end after 4
+    candidates.
+    """
     scorer = "reward" if rewarded else "logprob"
     caps = tuple(k for k in ITERATIONS if k <= cap)
+    kind, settings = (f"mcts of {expand}", [f"expand={expand}"]) if expand else ("mcts", [])
     readings = tuple(
-        Reading(f"mcts {answer}, {scorer}", f"mcts:answer={answer}", scorer, caps)
+        Reading(f"{kind} {answer}, {scorer}", _mcts(*settings, f"answer={answer}"), scorer, caps)
         for answer in ("votes", "weighted", "best")
     )
-    # With three steps asked for at a node and equal ones merged, the built-in model's trees end after 4 candidates.
-    tokens = min(cap, 10) * _ITERATION_TOKENS
-    name = f"mcts-{scorer}"
     return Arm(
-        name=name, algorithm="mcts", cap=cap, rewarded=rewarded, tokens=tokens, cost=_cost(rewarded), readings=readings
+        name=f"{kind.replace(' of ', '-')}-{scorer}",
+        algorithm=_mcts(*settings),
+        cap=cap,
+        rewarded=rewarded,
+        tokens=min(cap, 20 if expand else 10) * _ITERATION_TOKENS,
+        cost=_cost(rewarded),
+        readings=readings,
     )
 
 
@@ -164,6 +172,11 @@ def _rebase(width: int, *, rewarded: bool) -> Arm:
         cost=_cost(rewarded),
         readings=readings,
     )
+
+
+def _mcts(*settings: str) -> str:
+    """The algorithm, as `wiring` names it."""
+    return f"mcts:{','.join(settings)}" if settings else "mcts"
 
 
 def _probed(name: str, curve: str, interval: int, policy: str | None) -> Arm:

@@ -9,7 +9,7 @@ from dynasor.engines.retrying import RetryPolicy
 from dynasor.errors import UsageError
 
 Api = Literal["chat", "completions", "auto"]
-Priority = Literal["none", "vllm", "vllm-plugin", "sglang", "sglang-low-first"]
+Priority = Literal["none", "vllm", "vllm-plugin", "sglang", "sglang-low-first", "sglang-plugin", "trtllm"]
 PRIORITIES: Final = get_args(Priority)
 
 _RESERVED = frozenset({"model", "prompt", "messages", "stream", "n", "best_of", "echo"})
@@ -50,8 +50,9 @@ class Endpoint:
         max_connections: requests at the server at one time; others wait their turn here.
         priority: whose field `priority` a request carries, so that the server starts the shortest programs first:
             "vllm" (the lowest first), "sglang" (the highest first), "sglang-low-first" (of a server that was started
-            with --schedule-low-priority-values-first), or "none". "vllm-plugin" sends no such field: it names the
-            program and what it needs yet to a vLLM that runs `dynasor.vllm_plugin`, which orders by that and more.
+            with --schedule-low-priority-values-first), "trtllm" (the highest first, between 0 and 1), or "none".
+            "vllm-plugin" and "sglang-plugin" send no such field: they name the program and what it needs yet to a
+            server that runs `dynasor.vllm_plugin` or `dynasor.sglang_plugin`, which orders by that and more.
     """
 
     url: str

@@ -15,6 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from dynasor.clock import Clock, WallClock
+from dynasor.engines.attempts import Attempts, Unheard
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_request import Dialect, encoded, explained
 from dynasor.engines.openai_server import OpenAIServer
@@ -42,6 +43,7 @@ class OpenAIEngine:
         clock: Clock | None = None,
         rng: random.Random | None = None,
         environ: Mapping[str, str] = os.environ,
+        attempts: Attempts | None = None,
     ) -> None:
         """Read the key; nothing is sent yet.
 
@@ -50,11 +52,12 @@ class OpenAIEngine:
             clock: waits between retries.
             rng: draws the jitter of those waits; it has no part in any result.
             environ: where the key is looked up.
+            attempts: is told of each attempt.
 
         Raises:
             UsageError: the key cannot be sent.
         """
-        self._endpoint = endpoint
+        self._endpoint, self._attempts = endpoint, attempts or Unheard()
         self._sender = uuid4().hex[:8]
         self._model = endpoint.model
         self._server = OpenAIServer(endpoint, environ.get(endpoint.api_key_variable, "").strip())
@@ -160,8 +163,10 @@ class OpenAIEngine:
             try:
                 path, body = encoded(call.request, self._endpoint, self._model, call.dialect, self._sender)
                 call.answer = self._new_answer(call.request)
-                await self._server.ask(path, body, call.answer)
+                headers = self._attempts.begin(call.request, self._endpoint.url)
+                await self._server.ask(path, body, call.answer, headers)
             except EngineError as fault:
+                self._attempts.lost(call.request.id, self._endpoint.url, fault)
                 call.write_off()
                 return fault
         return call.answer

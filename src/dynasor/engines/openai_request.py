@@ -1,5 +1,6 @@
 """Requests as servers of the OpenAI HTTP API are sent them. It knows no sockets and no answers."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,12 +9,23 @@ import msgspec
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_wire import Refusal
 from dynasor.errors import EngineError
+from dynasor.inside.tags import LONGEST_NAME, Tags
+from dynasor.inside.tags import encoded as entries_of
 from dynasor.request import Message, Request
-from dynasor.vllm_plugin.tags import LONGEST_NAME, Tags
-from dynasor.vllm_plugin.tags import encoded as entries_of
 
 _RENAMING: Final = ("unsupported", "not supported", "instead")
 _UNKNOWN: Final = ("unknown", "unrecognized", "unexpected", "unsupported", "not supported", "not permitted", "extra")
+_TAGGED: Final = {"vllm-plugin": "vllm_xargs", "sglang-plugin": "custom_params"}
+_PRIORITIES: Final[Mapping[str, Callable[[int], float]]] = {
+    "vllm": lambda tokens: tokens,
+    "sglang": lambda tokens: -tokens,
+    "sglang-low-first": lambda tokens: tokens,
+    "trtllm": lambda tokens: 1.0 / (1.0 + tokens / 1024),  # any that falls: a half at 1024
+}
+_STARTED_WITH: Final = {
+    "vllm": "--scheduling-policy priority",
+    "trtllm": "scheduler_config: {waiting_queue_policy: priority} in its --config",
+}
 _GOING_ON: Final = {"add_generation_prompt": False, "continue_final_message": True}
 
 
@@ -94,10 +106,10 @@ def _priority(request: Request, endpoint: Endpoint, sender: str) -> dict[str, ob
     """The estimated remaining tokens of the request's program, so that less comes first."""
     if endpoint.priority == "none" or request.remaining_tokens is None:
         return {}
-    if endpoint.priority == "vllm-plugin":
+    if endpoint.priority in _TAGGED:
         tags = Tags(program=f"{sender}/{request.id.program}"[:LONGEST_NAME], remaining_tokens=request.remaining_tokens)
-        return {"vllm_xargs": entries_of(tags)}
-    return {"priority": -request.remaining_tokens if endpoint.priority == "sglang" else request.remaining_tokens}
+        return {_TAGGED[endpoint.priority]: entries_of(tags)}
+    return {"priority": _PRIORITIES[endpoint.priority](request.remaining_tokens)}
 
 
 def explained(fault: EngineError, endpoint: Endpoint) -> EngineError:
@@ -106,7 +118,7 @@ def explained(fault: EngineError, endpoint: Endpoint) -> EngineError:
         return fault
     if "priority" not in fault.told.lower():
         return fault
-    option = "--scheduling-policy priority" if endpoint.priority == "vllm" else "--enable-priority-scheduling"
+    option = _STARTED_WITH.get(endpoint.priority, "--enable-priority-scheduling")
     mend = f"start it with {option}, or leave --priority out"
     return EngineError(f"the server takes no priorities ({fault}); {mend}", retryable=False)
 

@@ -5,6 +5,7 @@ hold the request's headers, and with them the key. It knows nothing of retries.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
@@ -92,14 +93,15 @@ class OpenAIServer:
         wanted, known = self._endpoint.model, await self.models()
         if not known:
             return wanted
-        if wanted is None and len(known) > 1:
-            raise UsageError(f"{self._endpoint.url} has {len(known)} models; name one of them: {', '.join(known)}")
+        names = [name for name in known if name.rpartition("@")[0] not in known]  # NAME@ALGORITHM: a gateway's
+        if wanted is None and len(names) > 1:
+            raise UsageError(f"{self._endpoint.url} has {len(names)} models; name one of them: {', '.join(names)}")
         if wanted is not None and wanted not in known:
             raise UnknownName("model", wanted, known)
-        return wanted or known[0]
+        return wanted or names[0]
 
-    async def ask(self, path: str, body: bytes, answer: Reading) -> None:
-        """Send a request and read its answer into `answer`. To cancel this is to close the connection.
+    async def ask(self, path: str, body: bytes, answer: Reading, headers: Mapping[str, str] | None = None) -> None:
+        """Send a request, with further headers, and read its answer into `answer`. To cancel this is to hang up.
 
         Raises:
             EngineError: the answer did not come, or not as a whole.
@@ -110,7 +112,9 @@ class OpenAIServer:
             async with (
                 asyncio.timeout(timeouts.total_s) as total,
                 asyncio.timeout(first_token_s) as patience,
-                self._session.post(self._endpoint.url + path, data=body, allow_redirects=False) as response,
+                self._session.post(
+                    self._endpoint.url + path, data=body, headers=headers, allow_redirects=False
+                ) as response,
             ):
                 if response.status != 200:
                     raise await _refusal(response)

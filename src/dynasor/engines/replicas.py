@@ -223,9 +223,9 @@ class ReplicatedEngine:
         self._lose_patience()
 
     def _changed_model(self, replica: Replica) -> str | None:
-        """What is wrong with a server that came back as another one."""
+        """What is wrong with a server that came back as another one; nothing, where nobody has checked what it was."""
         now, due = replica.model, self._model
-        return None if now == due else f"it has the model '{now}' by now, and had '{due}'"
+        return None if due is None or now == due else f"it has the model '{now}' by now, and had '{due}'"
 
     def _hear(self, replica: Replica) -> None:
         if isinstance(replica.engine, Reporting):

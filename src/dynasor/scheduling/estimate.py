@@ -13,7 +13,7 @@ class Kind(NamedTuple):
 
 
 class History:
-    """Mean tokens per branch for each kind of program.
+    """Mean tokens per branch for each kind of program, and over all kinds: the kind None.
 
     A mean is published anew only once it has moved by a tenth: so programs are ranked anew O(log branches) times for
     lengths that stay the same, and not at every branch.
@@ -21,20 +21,29 @@ class History:
 
     def __init__(self, default_tokens: float = 256.0) -> None:
         self._default = default_tokens
-        self._tokens: dict[Kind, int] = {}
-        self._branches: dict[Kind, int] = {}
-        self._published: dict[Kind, float] = {}
+        self._tokens: dict[Kind | None, int] = {}
+        self._branches: dict[Kind | None, int] = {}
+        self._published: dict[Kind | None, float] = {}
+
+    def has(self, kind: Kind) -> bool:
+        """Whether a branch of this kind has landed."""
+        return kind in self._published
 
     def branch_tokens(self, kind: Kind) -> float:
-        """The published mean; the default before any branch of this kind has landed."""
-        return self._published.get(kind, self._default)
+        """The published mean; before a branch of this kind has landed that of all, before any has the default."""
+        published = self._published
+        return published[kind] if kind in published else published.get(None, self._default)
 
-    def observe(self, kind: Kind, tokens: int, branches: int) -> bool:
-        """Take in branches that landed; returns whether another mean was published."""
+    def observe(self, kind: Kind, tokens: int, branches: int) -> tuple[Kind | None, ...]:
+        """Take in branches that landed; returns of which kinds another mean was published."""
+        moved: tuple[Kind | None, ...] = (kind,) if self._observe(kind, tokens, branches) else ()
+        return (*moved, None) if self._observe(None, tokens, branches) else moved
+
+    def _observe(self, kind: Kind | None, tokens: int, branches: int) -> bool:
         self._tokens[kind] = self._tokens.get(kind, 0) + tokens
         self._branches[kind] = self._branches.get(kind, 0) + branches
-        mean = self._tokens[kind] / self._branches[kind]
-        if abs(mean - self.branch_tokens(kind)) <= _DRIFT * self.branch_tokens(kind):
+        mean, published = self._tokens[kind] / self._branches[kind], self._published.get(kind)
+        if published is not None and abs(mean - published) <= _DRIFT * published:
             return False
         self._published[kind] = mean
         return True

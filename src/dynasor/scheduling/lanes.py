@@ -65,7 +65,10 @@ class Lanes:
         lanes = self._lanes.setdefault(row.id, {})
         if request.depth not in lanes:
             lanes[request.depth] = Lane(row)
-        heappush(lanes[request.depth].queue, request.rank)
+        queue = lanes[request.depth].queue
+        while queue and queue[0] not in self._waiting:
+            heappop(queue)
+        heappush(queue, request.rank)
         self._touched.add(row.id)
         if len(self._touched) > _TOUCHED:
             self.settle(now)
@@ -86,7 +89,9 @@ class Lanes:
             self._rank_program(self._touched.pop(), now)
 
     def first(self, now: float) -> Waiting | None:
-        """The request with the least key; None where nothing waits."""
+        """The request with the least key; None where nothing waits. One that waits alone is not ranked for that."""
+        if len(self._waiting) == 1:
+            return next(iter(self._waiting.values()))
         self.settle(now)
         self._pass_time(now)
         return self._waiting[self._places.first[1].head] if self._places else None

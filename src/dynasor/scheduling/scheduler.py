@@ -95,6 +95,22 @@ class Scheduler:
                 self.table.granted(row, knob + granted)
         self._lanes.touch(program)
 
+    def tell(self, program: ProgramId, tokens: float, now: float) -> None:
+        """The client of a program estimates what it needs yet; from now on this goes before other estimates.
+
+        Args:
+            program: which.
+            tokens: those of all its requests that are to end from now on.
+            now: the instant.
+
+        Raises:
+            ProgramError: if the program is not known.
+        """
+        if program not in self.table:
+            raise ProgramError(f"program {program} is not running; begin it, or tell before its end")
+        self.table.tell(self.table[program], tokens)
+        self._lanes.touch(program)
+
     def answered(self, program: ProgramId) -> None:
         """A program has come to its answer, and is to be ended: others of its kind are expected to go as far."""
         if program in self.table:

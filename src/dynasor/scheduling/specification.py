@@ -78,13 +78,20 @@ def make_ordering(
     return ordering, "+".join(reversed(described))
 
 
-def make_scheduler(text: str, plugged: Mapping[str, Callable[..., Ordering]] | None = None) -> tuple[Scheduler, str]:
+def make_scheduler(
+    text: str, plugged: Mapping[str, Callable[..., Ordering]] | None = None, table: ProgramTable | None = None
+) -> tuple[Scheduler, str]:
     """A scheduler in front of an engine that tells nothing of its cache, and its ordering's canonical specification.
+
+    Args:
+        text: as for `make_ordering`.
+        plugged: as for `make_ordering`.
+        table: of the programs; a new one if there is none.
 
     Raises:
         UsageError: as `make_ordering` does.
     """
-    table = ProgramTable()
+    table = ProgramTable() if table is None else table
     ordering, canonical = make_ordering(text, computed_prompts(table), plugged)
     return Scheduler(ordering, table), canonical
 

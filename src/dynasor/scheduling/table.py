@@ -32,6 +32,8 @@ class Row:
         unfinished_tokens: of these, what requests that have not ended have generated.
         landed_tokens: of these, what requests that came to their end have.
         counted_branches, counted_tokens: the branches that its mean length is taken over.
+        told_tokens: what its client last estimated that it still needs; None where it does not estimate.
+        told_at_tokens: what had been generated for it by then.
     """
 
     id: ProgramId
@@ -53,6 +55,8 @@ class Row:
     landed_tokens: int = 0
     counted_branches: int = 0
     counted_tokens: int = 0
+    told_tokens: float | None = None
+    told_at_tokens: int = 0
 
     @property
     def is_active(self) -> bool:
@@ -62,18 +66,23 @@ class Row:
     @property
     def is_estimated(self) -> bool:
         """Whether anybody tells what it needs yet beyond the requests that it has made."""
-        return self.remaining_knob is not None
+        return self.remaining_knob is not None or self.told_tokens is not None
 
     @property
     def branch_tokens(self) -> float:
-        """Mean tokens per branch: its own, before it has any that of its kind, before that a default."""
+        """Mean tokens per branch: its own, before it has any that of its kind, before that of all kinds."""
         if self.counted_branches:
             return self.counted_tokens / self.counted_branches
         return self.history.branch_tokens(self.kind)
 
     @property
     def remaining_tokens(self) -> float:
-        """Estimated tokens that it still needs (paper 5.3.1): remaining knob x mean tokens per branch; at least 1."""
+        """Tokens that it still needs (paper 5.3.1): remaining knob x mean tokens per branch; at least 1.
+
+        What its client estimated goes first, less what has been generated since.
+        """
+        if self.told_tokens is not None:
+            return max(1.0, self.told_tokens - (self.attained_tokens - self.told_at_tokens))
         return max(1.0, self._expected_knob * self.branch_tokens - self.unfinished_tokens)
 
     @property
@@ -81,9 +90,11 @@ class Row:
         """What was granted and what others then turned; before any other has ended, what is told of it."""
         if self.remaining_knob is None:
             return self.in_flight + self.waiting
-        goal = next(reversed(self.goals), None)
-        beyond = None if goal is None else self.knobs.beyond(self.kind, goal)
-        return self.remaining_knob if goal is None or beyond is None else goal - (self.knob or 0) + beyond
+        if not self.goals:
+            return self.remaining_knob
+        goal = next(reversed(self.goals))
+        beyond = self.knobs.beyond(self.kind, goal)
+        return self.remaining_knob if beyond is None else goal - (self.knob or 0) + beyond
 
 
 class ProgramTable:
@@ -93,8 +104,8 @@ class ProgramTable:
         self.history = history or History()
         self.knobs = KnobHistory()
         self._rows: dict[ProgramId, Row] = {}
-        self._fresh: dict[Kind, OrderedDict[ProgramId, None]] = {}  # programs that are estimated from history
-        self._outdated: dict[Kind, int] = {}  # how many of these were ranked by an older mean, at most
+        self._fresh: dict[Kind | None, OrderedDict[ProgramId, None]] = {}  # programs that are estimated from history
+        self._outdated: dict[Kind | None, int] = {}  # how many of these were ranked by an older mean, at most
         self._arrivals = self._starts = 0
 
     def __contains__(self, program: ProgramId) -> bool:
@@ -109,12 +120,17 @@ class ProgramTable:
     def __getitem__(self, program: ProgramId) -> Row:
         return self._rows[program]
 
+    def get(self, program: ProgramId) -> Row | None:
+        """The row of a program; None for one that is not known."""
+        return self._rows.get(program)
+
     def seen(self, program: ProgramId, kind: Kind = Kind()) -> Row:  # noqa: B008  (frozen)
         """The row of a program, a new one if need be, which leaves with its last request."""
         if program not in self._rows:
             self._rows[program] = Row(program, self._arrivals, self.history, kind, self.knobs)
             self._arrivals += 1
-            self._fresh.setdefault(kind, OrderedDict())[program] = None
+            for group in (kind,) if self.history.has(kind) else (kind, None):
+                self._fresh.setdefault(group, OrderedDict())[program] = None
         return self._rows[program]
 
     def arrive(self, row: Row, now: float) -> None:
@@ -154,10 +170,16 @@ class ProgramTable:
         if knob > row.counted_branches:
             self._count(row, knob - row.counted_branches, row.landed_tokens - row.counted_tokens)
 
+    def tell(self, row: Row, tokens: float) -> None:
+        """The client of a program estimates what it needs yet: history says nothing of it any more."""
+        row.told_tokens, row.told_at_tokens = tokens, row.attained_tokens
+        self._no_longer_fresh(row)
+
     def granted(self, row: Row, goal: int) -> None:
         """A program tells up to which knob it was granted."""
-        row.goals.pop(goal, None)
-        row.goals[goal] = None
+        if next(reversed(row.goals), None) != goal:
+            row.goals.pop(goal, None)
+            row.goals[goal] = None
 
     def answered(self, row: Row) -> None:
         """A program has come to its answer: the knob at which it did tells what others of its kind will turn."""
@@ -180,15 +202,17 @@ class ProgramTable:
         return rows
 
     def _count(self, row: Row, branches: int, tokens: int) -> None:
+        if not row.counted_branches:
+            self._no_longer_fresh(row)
         row.counted_branches += branches
         row.counted_tokens += tokens
-        self._no_longer_fresh(row)
-        if self.history.observe(row.kind, tokens, branches):
-            self._outdated[row.kind] = len(self._fresh.get(row.kind, ()))
+        for group in self.history.observe(row.kind, tokens, branches):
+            self._outdated[group] = len(self._fresh.get(group, ()))
 
     def _no_longer_fresh(self, row: Row) -> None:
-        fresh = self._fresh.get(row.kind)
-        if fresh is not None:
-            fresh.pop(row.id, None)
-            if not fresh:
-                del self._fresh[row.kind]
+        for group in (row.kind, None):
+            fresh = self._fresh.get(group)
+            if fresh is not None:
+                fresh.pop(row.id, None)
+                if not fresh:
+                    del self._fresh[group]

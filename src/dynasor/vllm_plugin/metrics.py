@@ -16,7 +16,8 @@ from typing import Any
 
 from prometheus_client.core import REGISTRY, CounterMetricFamily, GaugeMetricFamily
 
-from dynasor.vllm_plugin.counters import FOLDER_VARIABLE, GAUGES, TOTALS, boards
+from dynasor.inside.counters import GAUGES, TOTALS
+from dynasor.vllm_plugin.counters import FOLDER_VARIABLE, boards
 
 
 class BoardCollector:

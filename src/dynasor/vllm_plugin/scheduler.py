@@ -16,12 +16,13 @@ from vllm.v1.core.sched.scheduler import Scheduler
 
 from dynasor.clock import Clock, WallClock
 from dynasor.errors import UsageError
+from dynasor.inside.ranking import SETTLED_TOKENS
+from dynasor.inside.tags import read_tags
 from dynasor.vllm_plugin.counters import FOLDER_VARIABLE, Board
 from dynasor.vllm_plugin.eviction import SecondChance
 from dynasor.vllm_plugin.queue import ProgramQueue
 from dynasor.vllm_plugin.ranking import Ranking
-from dynasor.vllm_plugin.settings import read_settings
-from dynasor.vllm_plugin.tags import read_tags
+from dynasor.vllm_plugin.settings import Settings, read_settings
 
 
 class ProgramOrder:
@@ -29,6 +30,7 @@ class ProgramOrder:
 
     Attributes:
         clock: the engine's; aging, grace and memory are measured by it.
+        settings: what it was told to do.
         ranking: the scheduler and what it counts.
     """
 
@@ -38,12 +40,19 @@ class ProgramOrder:
         if own.policy != SchedulingPolicy.FCFS:
             raise UsageError("the plug-in orders requests itself; leave out --scheduling-policy priority")
         self.clock: Clock = WallClock()
-        self._settings = read_settings(os.environ, own.vllm_config.additional_config)
-        self.ranking = Ranking(self._settings)
-        self.waiting: ProgramQueue[Any] = ProgramQueue(self.ranking)
         self._pool: Any = own.kv_cache_manager.block_pool
-        self._chance = self._second_chance() if self._settings.spares_blocks and self._pool.enable_caching else None
+        self.order_by(read_settings(os.environ, own.vllm_config.additional_config))
+        if self._chance is not None:
+            self._give_second_chances()
         self._board = self._open_board(own.vllm_config.parallel_config.data_parallel_index)
+
+    def order_by(self, settings: Settings) -> None:
+        """Begin anew, as told; only while there are no requests. It does not change whether blocks are spared."""
+        self.settings = settings
+        self.ranking = Ranking(settings)
+        self.waiting: ProgramQueue[Any] = ProgramQueue(self.ranking)
+        spares = settings.spares_blocks and self._pool.enable_caching
+        self._chance = SecondChance(self._pool.free_block_queue, self.ranking.is_live) if spares else None
 
     def add_request(self, request: Any) -> None:
         """A request arrives, or more of one that is streamed in."""
@@ -83,10 +92,12 @@ class ProgramOrder:
         own: Any = self
         room = len(own.running) < own.max_num_active_reqs and len(self.waiting) > 0
         needed = len(own.running) + own.max_num_scheduled_tokens // own.block_size
-        short = self._settings.orders_victims and self._pool.get_num_free_blocks() < needed
+        short = self.settings.orders_victims and self._pool.get_num_free_blocks() < needed
         if not (room or short):
             return
-        for request in own.running:
+        due = self.ranking.due
+        grown = [it for it in own.running if it.num_output_tokens >= due.get(it.request_id, SETTLED_TOKENS)]
+        for request in grown:
             self.ranking.grow(request.request_id, request.num_output_tokens, now)
         if short:  # vLLM preempts the last
             own.running.sort(key=lambda request: self.ranking.key(request.request_id, now))
@@ -96,17 +107,16 @@ class ProgramOrder:
         groups = own.kv_cache_manager.get_blocks(request.request_id).blocks
         return (block for group in groups for block in group if block.pool in (None, self._pool))
 
-    def _second_chance(self) -> SecondChance:
+    def _give_second_chances(self) -> None:
         """Have blocks of live programs moved out of the way whenever blocks are taken."""
-        pool, counters = self._pool, self.ranking.counters
-        chance, take = SecondChance(pool.free_block_queue, self.ranking.is_live), pool.get_new_blocks
+        take = self._pool.get_new_blocks
 
         def get_new_blocks(num_blocks: int) -> Any:
-            counters.blocks_spared += chance.spare(num_blocks)
+            if self._chance is not None:
+                self.ranking.counters.blocks_spared += self._chance.spare(num_blocks)
             return take(num_blocks)
 
-        pool.get_new_blocks = get_new_blocks
-        return chance
+        self._pool.get_new_blocks = get_new_blocks
 
     def _open_board(self, engine: int) -> Board | None:
         folder = os.environ.get(FOLDER_VARIABLE)

@@ -14,9 +14,9 @@ from vllm.v1.request import RequestStatus
 
 from dynasor.bench.plugin_engine import Engine, EngineOptions, make_engine, prompt
 from dynasor.errors import UsageError
+from dynasor.inside.tags import Tags
 from dynasor.vllm_plugin.scheduler import AsyncProgramScheduler, ProgramScheduler
 from dynasor.vllm_plugin.settings import Settings
-from dynasor.vllm_plugin.tags import Tags
 from support.scenario import DEFAULT_TOKENS, FIG_7, GANG_SJF, Scenario, ScriptedProgram
 
 Made = Callable[..., Engine]

@@ -9,7 +9,7 @@ pytest.importorskip("vllm.config")  # tests/vllm is not what is asked for
 
 from dynasor.bench.plugin_engine import Engine, prompt
 from dynasor.bench.plugin_pressure import _count_preemptions, aging, cache, victims
-from dynasor.vllm_plugin.tags import Tags
+from dynasor.inside.tags import Tags
 
 Made = Callable[..., Engine]
 

@@ -1,7 +1,8 @@
-"""What a request tells of its program, in the fields that vLLM hands to its scheduler.
+"""What a request tells of its program, in the fields that an engine hands to its scheduler.
 
-`session_id` is a field of vLLM's own; the others are entries of `vllm_xargs`. Whatever is malformed is left out and
-counted, for a request must never fail because of what it says about itself. Nothing here knows vLLM.
+They are entries of an object that clients may fill: `vllm_xargs` of vLLM, `custom_params` of SGLang; both have a field
+`session_id` of their own beside it. Whatever is malformed is left out and counted, for a request must never fail
+because of what it says about itself. Nothing here knows an engine.
 """
 
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ class Tags:
 
 
 def encoded(tags: Tags) -> dict[str, str | int | float]:
-    """The entries of `vllm_xargs` that say the same; what is not told is left out, for vLLM refuses null."""
+    """The entries that say the same; what is not told is left out, for vLLM refuses null."""
     told: dict[str, str | int | float | None] = {
         PROGRAM: tags.program,
         REMAINING_TOKENS: tags.remaining_tokens,
@@ -60,7 +61,7 @@ def encoded(tags: Tags) -> dict[str, str | int | float]:
 
 
 def read_tags(session_id: object, entries: object) -> Tags:
-    """What a request tells, by its `session_id` and its `vllm_xargs`, both of whatever type."""
+    """What a request tells, by its `session_id` and its entries, both of whatever type."""
     reader = _Reader(entries if isinstance(entries, Mapping) else {})
     return Tags(
         program=reader.name(PROGRAM) or reader.checked_name(session_id),
