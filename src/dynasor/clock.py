@@ -30,6 +30,11 @@ class WallClock:
         await asyncio.sleep(duration_s)
 
 
+def utc_nanoseconds() -> int:
+    """The date and time as nanoseconds of the epoch, for those who compare machines."""
+    return time.time_ns()
+
+
 def utc_timestamp() -> str:
     """The date and time, for people to read, in ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

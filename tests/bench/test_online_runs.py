@@ -108,6 +108,13 @@ def test_certaindex_takes_fewer_tokens_and_is_in_time_more_often(source: Source,
 
 
 @pytest.mark.slow
+def test_a_vote_that_will_probably_last_takes_fewer_tokens_than_one_that_must(source: Source, facts: Facts) -> None:
+    rows = [measure_point(point(facts, name), source, facts) for name in ("decided in flight", "lasting in flight")]
+    assert rows[1].tokens < rows[0].tokens
+    assert rows[1].policy == "decided+lasting:confidence=0.97"
+
+
+@pytest.mark.slow
 def test_what_would_be_late_is_given_less(source: Source, facts: Facts) -> None:
     loose, tight = (
         measure_point(point(facts, "+ deadline-aware", 3.0, programs=100, scale=scale), source, facts)

@@ -1,11 +1,12 @@
+import math
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from dynasor.bench import plugin_study
-from dynasor.bench.plugin_rows import Cost, Point, Pressed, Rate
-from dynasor.bench.plugin_tables import write_plugin
+from dynasor.bench.plugin_rows import Cost, Measured, Point, Pressed, Rate, Window
+from dynasor.bench.plugin_tables import typical, write_plugin
 from dynasor.bench.plugin_workload import arrivals, make_programs
 from dynasor.errors import UsageError
 
@@ -14,14 +15,25 @@ def point(arm: str, seed: int, mean_steps: float, workload: str = "burst", ratio
     return Point(workload, arm, 1, seed, mean_steps, 900, ratio, 0, 0)
 
 
-ROWS: list[Point | Pressed | Cost | Rate] = [
+def windows(times: float, rounds: int = 30) -> list[Window]:
+    """Rounds in which ours takes so many times as long as vLLM's own, now a little more and now a little less."""
+    found: list[Window] = []
+    for turn in range(rounds):
+        quick = 1.0 + turn % 3 / 10
+        for arm, slow in (("fcfs", 1.0), ("dynasor", times + (turn % 2 - 0.5) / 500)):
+            found += [Window(arm, turn, 4000, quick * slow, 2 * quick * slow)] * 2
+    return found
+
+
+ROWS: list[Measured] = [
     point("fcfs", 0, 100.0, ratio=7.25),
     point("fcfs", 1, 201.0),
     point("fcfs", 0, 50.0, "rounds", ratio=9.0),
     point("gang", 0, 60.0),
     point("gang", 0, 40.0, "rounds"),
     Pressed("victims", "fcfs", {"short programs preempted": 6.0, "tokens": 1003.0}),
-    Cost("dynasor", 100_000, 1234.4, 2000.0, 1300.0, 50.0),
+    Cost("dynasor", 100_000, 1234.4, 2000.0, 1300.0, 50.0, 12.3, -4.0, 28.6),
+    *windows(1.01),
     *(Rate("dynasor", repeat, 64, rate) for repeat, rate in enumerate((900.0, 1100.0, 1000.0))),
 ]
 
@@ -33,8 +45,34 @@ def test_the_page_tells_every_part(tmp_path: Path) -> None:
     assert "| fcfs | 150.5 | 50.0 | 7.25 |" in page, "means over seeds; the worst ratio is that of a burst"
     assert "| gang | 60.0 | 40.0 | 2.00 |" in page
     assert "| fcfs | 6 | 1,003 |" in page
-    assert "| 100,000 | dynasor | 1,234 | 2,000 | 1,300 | 50 |" in page
-    assert "| dynasor | 1,000 | 900 | 1,100 |" in page
+    assert "| 100,000 | dynasor | 1,234 | 2,000 | 1,300 | +12 [-4, +29] | 50 |" in page
+    assert "| the processor | 3,636 | 3,600 | 0.99" in page
+    assert "| wall time | 1,818 | 1,800 | 0.99" in page
+    assert "| dynasor | 1,000 | 900 | 1,100 | 0.0 % |" in page
+
+
+@pytest.mark.parametrize(
+    ("times", "verdict"), [(1.0, "yes"), (1.01, "yes"), (1.0204, "not decided"), (1.03, "**no**"), (0.9, "yes")]
+)
+def test_two_percent_are_decided_where_the_interval_allows(times: float, verdict: str, tmp_path: Path) -> None:
+    write_plugin(windows(times), {}, tmp_path)
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert [line.endswith(f"| {verdict} |") for line in lines if line.startswith("| the processor")] == [True]
+
+
+def test_rounds_that_were_disturbed_move_nothing(tmp_path: Path) -> None:
+    calm = [0.995, 1.0, 1.005, 0.998, 1.002] * 8
+    disturbed = [*calm[:30], *[3.0] * 10]
+    for values in (calm, disturbed):
+        found = typical(values)
+        assert 0.995 <= found.low <= found.value <= found.high <= 1.005
+    assert math.isnan(typical(calm[:4]).low)
+
+
+def test_servers_are_compared_window_by_window(tmp_path: Path) -> None:
+    rates = [Rate(arm, repeat, 64, rate) for repeat in range(8) for arm, rate in (("fcfs", 1000.0), ("dynasor", 990.0))]
+    write_plugin(rates, {}, tmp_path)
+    assert "window by window: 0.9900 [0.9900, 0.9900]; at most 2 % less: yes." in (tmp_path / "README.md").read_text()
 
 
 def test_what_was_not_measured_is_not_on_the_page(tmp_path: Path) -> None:
@@ -47,7 +85,7 @@ def test_rows_can_be_read_again(tmp_path: Path) -> None:
     write_plugin(ROWS, {"seeds": "0 to 1"}, tmp_path)
     first, *rows = map(msgspec.json.decode, (tmp_path / "rows.jsonl").read_bytes().splitlines())
     assert first == {"seeds": "0 to 1"}
-    assert [row["part"] for row in rows] == ["point"] * 5 + ["pressed", "cost"] + ["rate"] * 3
+    assert [row["part"] for row in rows] == ["point"] * 5 + ["pressed", "cost"] + ["window"] * 120 + ["rate"] * 3
     assert msgspec.convert({**rows[0]}, Point) == ROWS[0]
 
 

@@ -26,6 +26,15 @@ def test_speed_is_measured_for_every_size(tmp_path: Path) -> None:
     assert result.stdout.count("requests on 2") == 2
 
 
+def test_the_engine_alone_gets_the_same_requests(tmp_path: Path) -> None:
+    out = tmp_path / "alone.jsonl"
+    result = invoke("--sizes", "200", "--replicas", 2, "--alone", "--out", out)
+    assert result.exit_code == 0, result.output
+    row = msgspec.json.decode(out.read_bytes().splitlines()[1])
+    assert (row["requests"], row["alone"], row["ordering"]) == (200, True, "fcfs")
+    assert row["tokens"] > 100 * 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -103,6 +103,33 @@ def test_in_front_and_inside_serve_the_same_programs(trace: Path) -> None:
     assert front["mean_s"] == pytest.approx(inside["mean_s"], rel=0.1)
 
 
+def test_chains_are_probed_and_cut(tmp_path: Path) -> None:
+    probes = [{"f": place / 10, "tok": 20 * place, "a": "A", "m": 1.0} for place in range(1, 10)]
+    rows = [
+        {"id": f"q{n}", "gold": "A", "samples": [{"answer": "A", "tokens": 200, "probes": probes}]} for n in range(6)
+    ]
+    trace = tmp_path / "probed.jsonl"
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = ("--trace", trace, "--algorithm", "probed-cot", "--cap", 10, "--programs", 8)
+    cut, whole = figures(*asked)["dynasor"], figures(*asked, "--policy", "even")["dynasor"]
+    assert cut["accuracy"] == whole["accuracy"] == 1.0
+    assert whole["tokens_per_program"] == 200 + 9 * 8
+    assert 40 + 2 * 8 <= cut["tokens_per_program"] < 80
+    assert "an oracle would have to know" in invoke(*asked, "--ordering", "oracle").stderr
+    assert "leave out --in-flight" in invoke(*asked, "--in-flight").stderr
+    several = invoke(*asked[:2], "--algorithm", "probed-sc", "--cap", 10)
+    assert several.exit_code == 2
+
+
+def test_what_would_be_late_is_given_less(trace: Path, tmp_path: Path) -> None:
+    load = ("--programs", 60, "--rate", 20, "--sequences", 8)
+    asked = ("--trace", trace, "--cap", 10, "--policy", "even", *load, "--slo", 1)
+    plain, due = figures(*asked)["dynasor"], figures(*asked, "--due")["dynasor"]
+    assert due["tokens_per_program"] < plain["tokens_per_program"]
+    assert due["slo_attainment"] >= plain["slo_attainment"]
+    assert figures(*asked[:-1], 1000, "--due")["dynasor"] == figures(*asked[:-1], 1000)["dynasor"], "nothing is late"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -113,6 +140,7 @@ def test_in_front_and_inside_serve_the_same_programs(trace: Path) -> None:
         (("--trace", "TRACE", "--cap", 10, "--accelerator", "tpu"), "unknown accelerator 'tpu'"),
         (("--trace", "TRACE", "--cap", 10, "--rate", 0), "rate is 0.0; it must be above 0"),
         (("--trace", "TRACE", "--cap", 10, "--slo", -1), "the SLO is -1.0 s"),
+        (("--trace", "TRACE", "--cap", 10, "--due"), "nothing is due"),
         (("--trace", "TRACE", "--cap", 10, "--memory", 0), "the memory is 0.0"),
         (("--trace", "TRACE", "--cap", 10, "--fault", "1:2"), "--fault is '1:2'"),
         (("--trace", "TRACE", "--cap", 10, "--arrivals", "gone.txt"), "cannot read gone.txt"),

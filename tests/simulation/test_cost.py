@@ -1,12 +1,9 @@
-from random import Random
 from statistics import fmean
 
 import pytest
 
 from dynasor.errors import UsageError
 from dynasor.simulation.cost import CostModel, Linear
-from dynasor.simulation.fit import MeasuredStep, fit_linear
-from dynasor.simulation.kernel import picoseconds
 from dynasor.simulation.measured import Table, a100, a100_roofline, h100
 
 MEASURED_MS = {
@@ -69,48 +66,8 @@ def test_tables_go_on_beyond_their_ends() -> None:
         Table({1: 1.0}, kv_token_s=0.0)
 
 
-def steps_of(line: Linear, noise: float = 0.0) -> list[MeasuredStep]:
-    rng, steps = Random("steps"), []
-    for _ in range(400):
-        decoding, prompt = rng.randrange(64), rng.choice([0, 0, 128, 512])
-        kv_tokens = decoding * rng.randrange(100, 3000)
-        took = line.step_ps(decoding, prompt, 0) + kv_tokens * line.kv_token_ps
-        steps.append(MeasuredStep(decoding, prompt, kv_tokens, took / 1e12 * (1 + rng.gauss(0, noise))))
-    return steps
-
-
-def test_a_line_is_found_again() -> None:
-    line = Linear(step_s=4e-3, sequence_s=5e-5, prompt_token_s=6e-5, kv_token_s=7e-8)
-    found = fit_linear(steps_of(line))
-    assert found.kv_token_ps == pytest.approx(line.kv_token_ps, abs=1)
-    for load in ((0, 0), (10, 0), (0, 1000), (40, 512)):
-        assert found.step_ps(*load, 0) == pytest.approx(line.step_ps(*load, 0), rel=1e-6)
-
-
-def test_a_line_is_found_through_noise() -> None:
-    line = Linear(step_s=4e-3, sequence_s=5e-5, prompt_token_s=6e-5, kv_token_s=7e-8)
-    found = fit_linear(steps_of(line, noise=0.05))
-    assert found.kv_token_ps == pytest.approx(line.kv_token_ps, rel=0.05)
-    assert found.step_ps(40, 512, 0) == pytest.approx(line.step_ps(40, 512, 0), rel=0.03)
-
-
-def test_what_would_be_negative_is_left_out() -> None:
-    steps = [
-        MeasuredStep(b, p, 10 * b * c, 0.01 + 1e-4 * p - 1e-5 * b) for b in (1, 2, 8) for p in (0, 9) for c in (1, 7)
-    ]
-    found = fit_linear(steps)
-    assert found.step_ps(8, 0, 0) == found.step_ps(0, 0, 0)
-    assert found.step_ps(0, 9, 0) == pytest.approx(picoseconds(0.0109), rel=0.01)
-
-
-def test_steps_that_do_not_differ_are_refused() -> None:
-    with pytest.raises(UsageError, match="do not tell what prompt tokens cost"):
-        fit_linear([MeasuredStep(b, 0, b * c, 0.01) for b in (1, 2, 3) for c in (1, 5)])
-    with pytest.raises(UsageError, match="do not tell what steps cost"):
-        fit_linear([])
+def test_lines_that_cannot_be() -> None:
     with pytest.raises(UsageError, match="none may be negative"):
         Linear(step_s=-1, sequence_s=0, prompt_token_s=0, kv_token_s=0)
-    with pytest.raises(UsageError, match="a measured step takes no time"):
-        fit_linear([MeasuredStep(1, 0, 7, 0.0)])
-    with pytest.raises(UsageError, match="no time of their own"):
-        fit_linear([MeasuredStep(b, p, b * c, 0.1 * b * c) for b in (1, 2, 8) for p in (0, 9) for c in (1, 7)])
+    with pytest.raises(UsageError, match="a step must take time"):
+        Linear(step_s=0, sequence_s=0, prompt_token_s=1, kv_token_s=0)

@@ -1,5 +1,7 @@
 """Sessions and schedulers in virtual time: order, what is told, cuts, replicas and faults."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import msgspec
@@ -7,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dynasor.allocation.allocator import InRounds
+from dynasor.allocation.overload import Overload
+from dynasor.answers.grouping import ByText
+from dynasor.datasets.probed_traces import Probe, ProbedChain
+from dynasor.datasets.problem import Problem
 from dynasor.errors import UsageError
+from dynasor.programs.probed import ProbedCot
+from dynasor.programs.program import Setup
+from dynasor.programs.session import Session
 from dynasor.request import Finish, RequestId, Sample
 from dynasor.scheduling.aging import Aging
 from dynasor.scheduling.app_fifo import AppFifo
@@ -21,10 +31,12 @@ from dynasor.scheduling.table import Row
 from dynasor.scheduling.waiting import Waiting
 from dynasor.simulation.fleet import Fault, Fleet
 from dynasor.simulation.host import simulate
+from dynasor.simulation.limits import Limits
 from dynasor.simulation.oracle import Oracle
 from dynasor.simulation.outcome import SimulatedRun
 from dynasor.simulation.plan import PlannedProgram, SimulationPlan
 from dynasor.simulation.requests import Served
+from dynasor.wiring import make_policy, session_maker
 from support.scenario import FIG_7, GANG_SJF, Scenario
 from support.scripted import session_of
 from support.simulated_programs import ends, fleet, plan, planned
@@ -236,7 +248,9 @@ def test_faults_that_cannot_be() -> None:
 ORDERINGS = (Fcfs(), Gang(Sjf()), Aging(Gang(Sjf()), 2.0, 1.0), Sjf())
 
 
-def stress(seed: int, front_limit: int | None, ordering: Ordering) -> SimulatedRun:
+def stress(
+    seed: int, front_limit: int | None, ordering: Ordering, stretch: int = 1 << 30, entry_s: float = 0.1
+) -> SimulatedRun:
     """Programs of all sizes on two small replicas, which die now and then; half of them may be cut in flight."""
     rng = Random(f"{seed}/stress")
     programs = []
@@ -259,6 +273,7 @@ def stress(seed: int, front_limit: int | None, ordering: Ordering) -> SimulatedR
     machines = fleet(
         ordering, sequences=3, cache_tokens=160, replicas=2, front_limit=front_limit, faults=faults, request_s=0.25
     )
+    machines = replace(machines, limits=Limits(3, 4096, stretch), entry_s=entry_s)
     return simulate(plan(programs, machines))
 
 
@@ -274,3 +289,87 @@ def test_every_program_is_answered_once_whatever_happens(
     assert all(row.tokens >= row.knob for row in run.rows), "every branch that turned the knob has a token"
     again = stress(seed, front_limit, ordering)
     assert msgspec.json.encode(again.rows) == msgspec.json.encode(run.rows), "the same seed gives the same bytes"
+    stepped = stress(seed, front_limit, ordering, stretch=1)
+    assert msgspec.json.encode(stepped.rows) == msgspec.json.encode(run.rows), "so does one step at a time"
+
+
+def test_requests_are_read_one_after_the_other() -> None:
+    """Each takes a second, beside the steps; the third waits for two others."""
+    run = simulate(plan([planned("p", 0.0, [2, 2, 2])], fleet(sequences=4, entry_s=1.0)))
+    assert ends(run) == {"p": 5.0}
+    assert run.rows[0].started_at == 1.0
+
+
+@pytest.mark.parametrize("front_limit", [None, 8])
+def test_what_is_cut_while_it_is_read_has_cost_nothing(front_limit: int | None) -> None:
+    """Two have ended at 4 s: then one runs, one has just been read, and two are not yet."""
+    program = planned("p", 0.0, [2, 2, 50, 50, 50, 50], policy=STOPS_AT_TWO, in_flight=True)
+    served: list[Served] = []
+    machines = fleet(sequences=8, front_limit=front_limit, entry_s=1.0)
+    (row,) = simulate(plan([program], machines), served.append).rows
+    cut = [one for one in served if one.finish is Finish.CANCELLED]
+    assert [one.tokens for one in cut if one.admitted_at is None] == [0, 0, 0]
+    assert len(cut) == 4
+    assert row.ended_at == pytest.approx(5.0, abs=1.01)
+
+
+def test_prompts_that_are_not_shared_are_computed_each_time() -> None:
+    programs = [planned("p", 0.0, [2, 2], prompt=64)]
+    shared, apart = (simulate(plan(programs, fleet(sequences=1, shares_prefixes=each))) for each in (True, False))
+    assert (shared.work.prompt_tokens, apart.work.prompt_tokens) == (64 + 16, 128)
+
+
+def test_allocation_is_told_the_time_and_the_pace() -> None:
+    """Four branches of ten seconds, one at a time: by 25 s two are served, and what would be late is not granted."""
+    overload = Overload()
+
+    def due(name: str) -> PlannedProgram:
+        whole = planned(name, 0.0, [10, 10, 10, 10], answers=["a", "b", "a", "b"])
+        program = whole.session().program
+        session = Session(
+            program,
+            overload.due(program.id, 25.0, InRounds(make_policy("stepped:threshold=1.0,step=1,detect_at=1")[0])),
+        )
+        return replace(whole, session=lambda: session)
+
+    (row,) = simulate(SimulationPlan([due("p")], fleet(sequences=1), overload)).rows
+    assert row.stopped_by == "deadline"
+    assert row.knob < 4
+    assert overload.now == row.ended_at
+    assert overload.tokens_per_s is not None
+    assert 0.9 < overload.tokens_per_s < 1.5, "one request, a token a second"
+
+
+def probed(name: str, *, told: Sequence[str | None], policy: str, answer: str = "B") -> PlannedProgram:
+    """A chain of 100 tokens that was asked after every ten."""
+    chain = ProbedChain(answer, 100, tuple(Probe(10 * (place + 1), each) for place, each in enumerate(told)))
+    session = session_maker(ProbedCot, Setup(cap=12, grouping=ByText), make_policy(policy)[0], in_flight=False)
+    return PlannedProgram(
+        arrives_at=0.0, session=lambda: session(Problem(name, "?")), samples=(), prompt_tokens=16, chain=chain
+    )
+
+
+TWICE = "stepped:threshold=1.0,detect_at=2,step=1"
+
+
+@pytest.mark.parametrize("stretch", [1, 1 << 30])
+def test_a_chain_is_probed_where_it_was_and_cut_once_its_probes_agree(stretch: int) -> None:
+    """Probes of eight tokens at 10, 20 and 30; the last two agree, and the chain has gone on in the meantime."""
+    machines = replace(fleet(sequences=4), limits=Limits(4, 4096, stretch))
+    served: list[Served] = []
+    chains = [probed("cut", told=["A", "C", "C"], policy=TWICE), probed("whole", told=["A"] * 9, policy="even")]
+    run = simulate(plan(chains, machines), served.append)
+    cut, whole = sorted(run.rows, key=lambda row: row.program)
+    assert (cut.answer, cut.knob, cut.tokens, cut.ended_at) == ("C", 3, 38 + 3 * 8, 38.0)
+    assert (whole.answer, whole.tokens, whole.ended_at) == ("B", 100 + 9 * 8, 100.0)
+    assert [one.tokens for one in served if one.finish is Finish.CANCELLED] == [38]
+
+
+def test_a_chain_without_memory_or_replica_is_written_anew_and_not_asked_twice() -> None:
+    chains = [probed(name, told=["A"] * 9, policy="even") for name in ("p", "q")]
+    short_of_memory = simulate(plan(chains, fleet(sequences=4, cache_tokens=160)))
+    assert short_of_memory.work.preemptions > 0
+    dead = simulate(plan(chains[:1], fleet(sequences=4, faults=(Fault(0, 35.5, 50.0),))))
+    assert [row.answer for row in short_of_memory.rows] == ["B", "B"]
+    assert all(0 < row.knob <= 9 for row in short_of_memory.rows), "a probe that waits lets milestones go by"
+    assert [(row.answer, row.knob, row.ended_at) for row in dead.rows] == [("B", 9, 150.0)]

@@ -36,7 +36,7 @@ async def serve(*options: str, **environ: str) -> AsyncIterator[Serve]:
     )
     try:
         assert process.stderr is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             line = (await process.stderr.readline()).decode()
         found = re.search(r"serving http://.*:(\d+)/v1", line)
         assert found is not None, line + (await process.stderr.read()).decode()

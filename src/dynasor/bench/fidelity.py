@@ -1,7 +1,7 @@
 """Live programs and the same programs simulated: how far the simulated latencies are off.
 
 Programs come to a live engine at instants of its clock; then the answers that it gave are replayed on the model, at the
-same instants and under the same policy. Knows no engine: first come, first served on both sides.
+same instants, under the same policy, with the scheduler at the same place. Knows no engine.
 """
 
 import asyncio
@@ -14,14 +14,38 @@ import msgspec
 from dynasor.clock import Clock
 from dynasor.engines.engine import Engine
 from dynasor.errors import EngineError
-from dynasor.programs.session import Cancel, Effect, Finished, Session, Submit
+from dynasor.programs.session import Session
 from dynasor.request import Completion, Finish, ProgramId, Sample
-from dynasor.scheduling.fcfs import Fcfs
+from dynasor.runtime.dispatcher import Dispatcher
+from dynasor.runtime.events import BranchLanded, Event, ProgramEnded, ProgramStalled
+from dynasor.runtime.in_flight import Limits
+from dynasor.scheduling.ordering import Ordering
+from dynasor.scheduling.scheduler import Scheduler
+from dynasor.simulation.fit import Timing, simulated_s
 from dynasor.simulation.fleet import Fleet
 from dynasor.simulation.host import simulate
+from dynasor.simulation.measure import Experiment, Probe
 from dynasor.simulation.models import Model
 from dynasor.simulation.outcome import quantile
 from dynasor.simulation.plan import PlannedProgram, SimulationPlan
+
+ALL = 1024
+"""Requests that are let through to an engine that orders them itself."""
+
+_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who orders what waits.
+
+    Attributes:
+        ordering: of the scheduler in front.
+        front_limit: how many requests it lets through at a time; None: all, which the engine serves as they come.
+    """
+
+    ordering: Ordering
+    front_limit: int | None = None
 
 
 @dataclass(slots=True)
@@ -34,12 +58,28 @@ class Lived:
     samples: dict[int, Sample] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Latencies of programs in seconds, live and simulated, program by program.
+
+    Attributes:
+        utilisation: of the simulated engine; near 1, a small error of a step is a great one of a latency.
+    """
+
+    live: tuple[float, ...]
+    simulated: tuple[float, ...]
+    requests: int
+    tokens: int
+    utilisation: float
+
+
 class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
-    """Latencies of programs in seconds, live and simulated, and the errors of mean and P90."""
+    """Latencies of programs in seconds, live and simulated, and what was served."""
 
     programs: int
     requests: int
     tokens: int
+    utilisation: float
     live_mean_s: float
     live_p90_s: float
     simulated_mean_s: float
@@ -56,37 +96,86 @@ class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
         return self.simulated_p90_s / self.live_p90_s - 1
 
 
+def pooled(runs: Sequence[Pairs]) -> Fidelity:
+    """The programs of several runs as if of one."""
+    live = sorted(latency for run in runs for latency in run.live)
+    virtual = sorted(latency for run in runs for latency in run.simulated)
+    return Fidelity(
+        programs=len(live),
+        requests=sum(run.requests for run in runs),
+        tokens=sum(run.tokens for run in runs),
+        utilisation=fmean(run.utilisation for run in runs),
+        live_mean_s=fmean(live),
+        live_p90_s=quantile(live, 0.9),
+        simulated_mean_s=fmean(virtual),
+        simulated_p90_s=quantile(virtual, 0.9),
+    )
+
+
 SessionOf = Callable[[int], Session]
 """Makes the session of program number i; twice, once for each side."""
 
 
 async def compared(
-    engine: Engine, clock: Clock, session: SessionOf, arrivals: Iterable[float], model: Model
-) -> Fidelity:
+    engine: Engine, clock: Clock, session: SessionOf, arrivals: Iterable[float], model: Model, place: Place
+) -> Pairs:
     """Serve programs live, then in virtual time.
 
     Raises:
         EngineError: where a request fails: it would be compared with nothing.
     """
-    lived = await _Live(engine, clock).run([(instant, session(i)) for i, instant in enumerate(arrivals)])
-    fleet = Fleet(
-        cost=model.cost,
-        cache_tokens=model.cache_tokens,
-        ordering=lambda cached_tokens: Fcfs(),
-        limits=model.limits,
-        request_s=model.request_s,
-    )
-    rows = simulate(SimulationPlan([_replayed(one, i, session) for i, one in enumerate(lived)], fleet)).rows
-    live = sorted(one.ended_at - one.arrived_at for one in lived)
-    virtual = sorted(row.latency_s for row in rows)
-    return Fidelity(
-        programs=len(lived),
+    live = _Live(engine, clock, place)
+    lived = await live.run([(instant, session(i)) for i, instant in enumerate(arrivals)])
+    run = simulate(SimulationPlan([_replayed(one, i, session) for i, one in enumerate(lived)], _fleet(model, place)))
+    ended = {row.program: row.latency_s for row in run.rows}
+    return Pairs(
+        live=tuple(one.ended_at - one.arrived_at for one in lived),
+        simulated=tuple(ended[session(i).program.id] for i in range(len(lived))),
         requests=sum(len(one.samples) for one in lived),
         tokens=sum(sample.tokens for one in lived for sample in one.samples.values()),
-        live_mean_s=fmean(live),
-        live_p90_s=quantile(live, 0.9),
-        simulated_mean_s=fmean(virtual),
-        simulated_p90_s=quantile(virtual, 0.9),
+        utilisation=float(run.summary()["utilisation"] or 0.0),
+    )
+
+
+async def capacity_of(
+    engine: Engine, clock: Clock, session: SessionOf, programs: int, model: Model, place: Place
+) -> float:
+    """Programs a second that the model serves where so many come at once; their answers are the live engine's.
+
+    Raises:
+        EngineError: where a request fails.
+    """
+    burst = await compared(engine, clock, session, [0.0] * programs, model, place)
+    return programs / max(burst.simulated)
+
+
+async def pace_of(engine: Engine, clock: Clock, model: Model) -> float:
+    """How many times as long as the model says a few experiments take now: 1 where nothing has changed since the fit.
+
+    Raises:
+        EngineError: where the engine does not do its part.
+    """
+    sizes = sorted({1, max(1, min(8, model.limits.sequences) // 2)})
+    timings = await Probe(engine, clock).timings([Experiment(size, 16, 24) for size in sizes], _LOOKS)
+    return fmean(timing.duration_s / _told_s(timing, model) for timing in timings)
+
+
+def _told_s(timing: Timing, model: Model) -> float:
+    return simulated_s(timing, model.cost, model.limits, entry_s=model.entry_s, request_s=model.request_s)
+
+
+def _fleet(model: Model, place: Place) -> Fleet:
+    return Fleet(
+        cost=model.cost,
+        cache_tokens=model.cache_tokens,
+        ordering=lambda cached_tokens: place.ordering,
+        limits=model.limits,
+        front_limit=place.front_limit or ALL,
+        keeps_live=False,
+        request_s=model.request_s,
+        entry_s=model.entry_s,
+        block_tokens=model.block_tokens,
+        shares_prefixes=model.shares_prefixes,
     )
 
 
@@ -100,55 +189,56 @@ def _replayed(lived: Lived, number: int, session: SessionOf) -> PlannedProgram:
 
 
 class _Live:
-    """Sessions straight on an engine, which orders what waits by itself."""
+    """Sessions on an engine, through the dispatcher that serves them in runs."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
-        self._sessions: dict[ProgramId, Session] = {}
+    def __init__(self, engine: Engine, clock: Clock, place: Place) -> None:
+        limits = Limits(requests=place.front_limit or ALL, programs=1 << 30)
+        self._clock = clock
+        self._dispatcher = Dispatcher(engine, clock, limits, Scheduler(place.ordering))
         self._lived: dict[ProgramId, Lived] = {}
+        self._came = asyncio.Event()
         self._began = 0.0
 
     async def run(self, programs: Sequence[tuple[float, Session]]) -> list[Lived]:
         self._began = self._clock.now()
         arrivals = asyncio.create_task(self._arrive(programs))
         try:
-            while not arrivals.done() or self._sessions:
-                for completion in await self._engine.ready():
-                    self._land(completion)
+            while not (arrivals.done() and self._dispatcher.idle):
+                if self._dispatcher.idle:
+                    self._came.clear()
+                    await self._came.wait()
+                for event in await self._dispatcher.step():
+                    self._take(event)
             await arrivals
         finally:
             arrivals.cancel()
         return [self._lived[session.program.id] for _, session in programs]
 
     async def _arrive(self, programs: Sequence[tuple[float, Session]]) -> None:
-        for instant, session in programs:
-            await self._clock.sleep(max(0.0, instant - self._now))
-            self._sessions[session.program.id] = session
-            self._lived[session.program.id] = Lived(self._now)
-            self._apply(session, session.start(self._now))
+        try:
+            for instant, session in programs:
+                await self._clock.sleep(max(0.0, instant - self._now))
+                self._lived[session.program.id] = Lived(self._now)
+                self._dispatcher.start(session)
+                self._came.set()
+        finally:
+            self._came.set()
 
     @property
     def _now(self) -> float:
         return self._clock.now() - self._began
 
-    def _land(self, completion: Completion) -> None:
+    def _take(self, event: Event) -> None:
+        match event:
+            case BranchLanded(program, completion):
+                self._keep(self._lived[program.id], completion, program.answer_of(completion))
+            case ProgramEnded(program, _):
+                self._lived[program.id].ended_at = self._now
+            case ProgramStalled(_, fault):
+                raise EngineError(f"a request failed: {fault}", retryable=True)
+
+    def _keep(self, lived: Lived, completion: Completion, answer: str | None) -> None:
         if completion.finish is Finish.FAILED:
             raise EngineError(f"a request failed: {completion.error}", retryable=completion.retryable)
-        session, lived = self._sessions[completion.id.program], self._lived[completion.id.program]
-        answer = session.program.answer_of(completion)
         lived.samples[completion.id.index] = Sample(answer, max(1, completion.tokens or 0))
         lived.prompt_tokens = completion.prompt_tokens or lived.prompt_tokens
-        self._apply(session, session.land(completion, self._now))
-
-    def _apply(self, session: Session, effects: Iterable[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Submit(requests):
-                    for request in requests:
-                        self._engine.submit(request)
-                case Cancel(cut):
-                    for id in cut:
-                        self._engine.cancel(id)
-                case Finished():
-                    self._lived[session.program.id].ended_at = self._now
-                    del self._sessions[session.program.id]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dynasor.errors import UnknownName
 
 EVEN, CERTAIN, DECIDED, LOSSLESS = "even", "certaindex", "decided+certaindex", "decided"
+LASTING = "decided+lasting:confidence=0.97"
 BASELINE, PAPER, ABLATED, OURS = "baseline", "the paper's", "less one part", "ours"
 
 
@@ -18,7 +19,8 @@ class Arm:
     Attributes:
         ordering: a specification.
         allocation: `even`; `certaindex`, the threshold that is chosen on problems that do not come;
-            `decided+certaindex`, which also stops at a vote that cannot change; `decided`, which stops only there.
+            `decided+certaindex`, which also stops at a vote that cannot change; `decided`, which stops only there;
+            `decided+lasting:confidence=0.97`, which also stops at one that will probably not change.
         side: who proposes it.
         in_flight: start all branches at once, and cut those that are not needed.
         due: grant less where what the policy grants would be late.
@@ -46,6 +48,8 @@ ARMS = (
     Arm("+ decided", "dynasor", DECIDED, OURS),
     Arm("+ in flight", "dynasor", DECIDED, OURS, in_flight=True),
     Arm("decided in flight", "dynasor", LOSSLESS, OURS, in_flight=True),
+    Arm("lasting", "dynasor", LASTING, OURS),
+    Arm("lasting in flight", "dynasor", LASTING, OURS, in_flight=True),
     Arm("+ deadline-aware", "edf", CERTAIN, OURS, due=True),
 )
 DYNASOR = "Dynasor"

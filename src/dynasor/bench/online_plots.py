@@ -40,6 +40,7 @@ _LINES = {
     "without certaindex": ("#CC79A7", "^", ":"),
     "+ decided": ("#8C564B", "P", "--"),
     "+ in flight": ("#009E73", "^", "--"),
+    "lasting in flight": ("#117733", "p", "-."),
     "+ deadline-aware": ("#6A3D9A", "*", "-."),
 }
 

@@ -6,6 +6,7 @@ written and read; it measures nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -118,7 +119,8 @@ class Origin(msgspec.Struct, frozen=True, tag="origin", tag_field="row"):
 
 
 Line = Origin | Facts | OnlineRow
-_LINES = msgspec.json.Decoder(Line)
+_LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+Kind = TypeVar("Kind")
 
 
 class Rows:
@@ -139,7 +141,7 @@ class Rows:
         self.origins: list[Origin] = []
         self.facts: dict[tuple[str, str, str, int], Facts] = {}
         self.points: dict[Point, OnlineRow] = {}
-        for line in _lines(path):
+        for line in read_lines(path, _LINES):
             self._take(line)
 
     def add(self, line: Line) -> None:
@@ -174,7 +176,12 @@ class Rows:
             self.points[line.point] = line
 
 
-def _lines(path: Path) -> list[Line]:
+def read_lines(path: Path, decoder: msgspec.json.Decoder[Kind]) -> list[Kind]:
+    """The lines of a file; none where there is none. A last line that was torn off is cut away.
+
+    Raises:
+        UsageError: where the file holds something else.
+    """
     if not path.is_file():
         return []
     written = path.read_bytes()
@@ -182,6 +189,6 @@ def _lines(path: Path) -> list[Line]:
     if torn:
         path.write_bytes(whole + b"\n" if whole else b"")
     try:
-        return [_LINES.decode(line) for line in whole.splitlines()]
+        return [decoder.decode(line) for line in whole.splitlines()]
     except msgspec.MsgspecError as fault:
         raise UsageError(f"{path} is no file of online rows: {fault}; remove it, or choose another --out") from fault

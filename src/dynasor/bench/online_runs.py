@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import islice, repeat
 from statistics import fmean
 
+from dynasor.allocation.allocator import InRounds
+from dynasor.allocation.overload import Overload
 from dynasor.answers.grouping import ByText
-from dynasor.bench.online_arms import CERTAIN, DECIDED, EVEN, LOSSLESS
+from dynasor.bench.online_arms import CERTAIN, DECIDED, EVEN, LASTING, LOSSLESS
 from dynasor.bench.online_choice import chosen_threshold, specification
-from dynasor.bench.online_due import PacedOverload
 from dynasor.bench.online_rows import SHARES, Facts, OnlineRow, Point
 from dynasor.bench.online_workloads import (
     CHARACTERS_PER_TOKEN,
@@ -33,7 +34,7 @@ from dynasor.simulation.host import simulate
 from dynasor.simulation.models import model_of
 from dynasor.simulation.outcome import ProgramRow, SimulatedRun, quantile
 from dynasor.simulation.plan import PlannedProgram, SimulationPlan
-from dynasor.wiring import make_policy, session_maker
+from dynasor.wiring import make_policy, session_maker, session_of
 
 BASE = 4.0
 """The base deadline, in times of what a program takes alone. The paper's for SC on MATH, 240 s, is about that."""
@@ -106,7 +107,7 @@ def _plain(workload: Workload, accelerator: str, cap: int, programs: int) -> Poi
 
 
 def _policy(point: Point, source: Source, cap: int) -> str:
-    if point.allocation in (EVEN, LOSSLESS):
+    if point.allocation in (EVEN, LOSSLESS, LASTING):
         return point.allocation
     threshold = chosen_threshold(source.path, source.most, cap, point.seed, in_flight=point.in_flight)
     if threshold is None:
@@ -122,14 +123,14 @@ class _Run:
         self._workload, self._point, self._base_s = workload, point, base_s
         self._setup = Setup(cap=point.cap, grouping=ByText, seed=point.seed)
         self._policy, _ = make_policy(policy)
-        self._paced = PacedOverload()
+        self._overload = Overload()
         self._ordinary = session_maker(SelfConsistency, self._setup, self._policy, in_flight=point.in_flight)
         self._coming = [workload.coming(point.seed, number) for number in range(point.programs)]
 
     def run(self, arrivals: Iterator[float]) -> SimulatedRun:
         """Serve them all."""
-        plan = SimulationPlan(list(self._programs(arrivals)), self._fleet())
-        return simulate(plan, self._paced.served if self._point.due else None)
+        overload = self._overload if self._point.due else None
+        return simulate(SimulationPlan(list(self._programs(arrivals)), self._fleet(), overload))
 
     def _programs(self, arrivals: Iterator[float]) -> Iterator[PlannedProgram]:
         for (recording, problem, samples), instant in zip(
@@ -152,7 +153,12 @@ class _Run:
     def _session(self, problem: Problem, within_s: float) -> Callable[[], Session]:
         if not self._point.due:
             return lambda: self._ordinary(problem)
-        return lambda: self._paced.session(SelfConsistency(problem, self._setup), self._policy, within_s)
+        due = session_of(
+            SelfConsistency,
+            self._setup,
+            lambda program: self._overload.due(program.id, within_s, InRounds(self._policy)),
+        )
+        return lambda: due(problem)
 
     def _fleet(self) -> Fleet:
         model = model_of(self._point.accelerator)
@@ -163,6 +169,9 @@ class _Run:
             limits=model.limits,
             keeps_live=self._point.hints,
             request_s=model.request_s,
+            entry_s=model.entry_s,
+            block_tokens=model.block_tokens,
+            shares_prefixes=model.shares_prefixes,
         )
 
 

@@ -20,8 +20,8 @@ from vllm.v1.request import Request, RequestStatus
 from vllm.v1.structured_output import StructuredOutputManager
 
 from dynasor.errors import EngineError
+from dynasor.inside.tags import Tags, encoded
 from dynasor.vllm_plugin.settings import SECTION, Settings
-from dynasor.vllm_plugin.tags import Tags, encoded
 
 _TOKEN = 7  # whatever the model would say
 

@@ -12,9 +12,13 @@ from dynasor.bench.plugin_steps import points
 
 
 def rows(part: str, model: Path, sizes: tuple[int, ...]) -> Iterable[msgspec.Struct]:
-    """The rows of "steps" (for so many seeds), "pressure" or "cost" (for so many waiting requests)."""
+    """The rows of "steps" (for so many seeds), "pressure", "cost" (for so many waiting) or "whole" (rounds)."""
     if part == "steps":
         return points(model, *sizes)
+    if part == "whole":  # which loads the model, and more of vLLM
+        from dynasor.bench.plugin_whole import windows  # noqa: PLC0415
+
+        return windows(model, *sizes)
     return pressed(model) if part == "pressure" else costs(model, sizes)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dynasor.bench.plugin_engine import Engine, EngineOptions, make_engine, prompt, total
 from dynasor.bench.plugin_rows import Pressed
+from dynasor.inside.tags import Tags
 from dynasor.vllm_plugin.settings import Settings
-from dynasor.vllm_plugin.tags import Tags
 
 LONG, SHORT = ("long-0", "long-1", "long-2"), ("short-0", "short-1")
 _TOKENS = {"long": 200, "short": 90}

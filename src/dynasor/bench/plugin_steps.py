@@ -11,8 +11,8 @@ import msgspec
 from dynasor.bench.plugin_engine import Engine, EngineOptions, make_engine, prompt
 from dynasor.bench.plugin_rows import Point
 from dynasor.bench.plugin_workload import MadeProgram, arrivals, make_programs
+from dynasor.inside.tags import Tags
 from dynasor.vllm_plugin.settings import Settings
-from dynasor.vllm_plugin.tags import Tags
 
 SEEDS = 10
 ROUNDS = {"burst": 1, "rounds": 4}

@@ -17,6 +17,7 @@ import msgspec
 
 from dynasor.bench.engine_speed import Asker, tokens_per_s
 from dynasor.bench.plugin_rows import Rate
+from dynasor.bench.process_time import group_times, waited_share
 from dynasor.bench.vllm_options import ENVIRONMENT, ServerOptions
 from dynasor.bench.vllm_server import VLLMServer
 from dynasor.clock import Clock
@@ -24,18 +25,24 @@ from dynasor.engines.builtin import policy_folder
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.errors import EngineError, UsageError
-from dynasor.vllm_plugin.tags import PROGRAM
+from dynasor.inside.tags import PROGRAM
 
 PLUGIN = ("--scheduler-cls", "dynasor.vllm_plugin.ProgramScheduler")
 START_S = 300.0
-_QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+_QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # an engine with its model in one process, whose time can be told
+}
 _LAST = 300  # characters of what it says in the end
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 def measure(part: str, kind: type[Row], sizes: tuple[int, ...] = ()) -> Iterator[Row]:
-    """The rows of a part, as they are measured: "steps" (seeds), "pressure" or "cost" (numbers of waiting requests).
+    """The rows of a part, as they come: "steps" (seeds), "pressure", "cost" (waiting requests), "whole" (rounds).
 
     Raises:
         UsageError: there is no vLLM.
@@ -57,7 +64,7 @@ def measure(part: str, kind: type[Row], sizes: tuple[int, ...] = ()) -> Iterator
 def measure_throughput(
     repeats: int, window_s: float, concurrency: int, clock: Clock, told: Callable[[str], None]
 ) -> list[Rate]:
-    """Two servers side by side, asked in turns: windows of both lie between one another."""
+    """Two servers side by side, asked in turns that begin with the one and the other, so that both fare alike."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         servers: dict[str, VLLMServer] = {}
@@ -81,7 +88,8 @@ async def _windows(
 ) -> list[Rate]:
     rates: list[Rate] = []
     for repeat in range(repeats):
-        for arm, server in servers.items():
+        for arm in list(servers) if repeat % 2 == 0 else reversed(list(servers)):  # ABBA
+            server, before = servers[arm], group_times(servers[arm].pid or 0)
             tags = {"ignore_eos": True, "vllm_xargs": {PROGRAM: f"bench-{repeat}"}}
             engine = OpenAIEngine(Endpoint(server.url, extra_body=tags), environ={})
             try:
@@ -89,6 +97,7 @@ async def _windows(
                 rate = await tokens_per_s(engine, clock, asker, concurrency, window_s)
             finally:
                 await engine.close()
-            rates.append(Rate(arm, repeat, concurrency, rate))
+            waited = waited_share(before, group_times(server.pid or 0))
+            rates.append(Rate(arm, repeat, concurrency, rate, waited))
             told(f"{arm}: {rate:,.0f} tokens/s")
     return rates

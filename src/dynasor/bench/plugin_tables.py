@@ -1,14 +1,19 @@
 """The page and the rows of the study of the scheduler inside vLLM."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, floor, nan, sqrt
 from pathlib import Path
 from statistics import mean, median
 
 import msgspec
 
-from dynasor.bench.plugin_rows import Cost, Point, Pressed, Rate
+from dynasor.bench.plugin_rows import Cost, Measured, Point, Pressed, Rate, Window
+from dynasor.metrics.intervals import Z95, Estimate
 
-Rows = Sequence[Point | Pressed | Cost | Rate]
+Rows = Sequence[Measured]
+STOCK, OURS = "fcfs", "dynasor"
+BAR = 0.02
+"""How much throughput the plug-in may cost."""
 
 INTRODUCTION = """# The scheduler inside vLLM, against vLLM's own
 
@@ -50,6 +55,7 @@ def _page(rows: Rows, origin: Mapping[str, object]) -> Iterable[str]:
     yield from steps_table([row for row in rows if isinstance(row, Point)])
     yield from _scenarios([row for row in rows if isinstance(row, Pressed)])
     yield from _cost_table([row for row in rows if isinstance(row, Cost)])
+    yield from _window_table([row for row in rows if isinstance(row, Window)])
     yield from _rate_table([row for row in rows if isinstance(row, Rate)])
 
 
@@ -84,25 +90,78 @@ def _cost_table(costs: Sequence[Cost]) -> Iterable[str]:
     if not costs:
         return
     yield "\n## Time of an engine step, in microseconds\n"
-    yield "The scheduler's part of a step, taking in what the model generated included, with 64 places taken; as many"
-    yield "requests arrive as end. The arms take their steps in turns. *arrival*: of one request, making it included.\n"
-    yield _line(["waiting", "arm", "median", "p99", "mean", "arrival"])
-    yield _line(["--:", "---", "--:", "--:", "--:", "--:"])
+    yield "The processor's time for the scheduler's part of a step, taking in what was generated included, with 64"
+    yield "places taken; as many requests arrive as end. The arms take turns of some steps. *over*: the mean over that"
+    yield "of vLLM's own in the same turns, with its 95 % interval. *arrival*: of one request, making it included.\n"
+    yield _line(["waiting", "arm", "median", "p99", "mean", "over", "arrival"])
+    yield _line(["--:", "---", "--:", "--:", "--:", "--:", "--:"])
     for cost in costs:
-        figures = (cost.median_us, cost.p99_us, cost.mean_us, cost.add_us)
-        yield _line([f"{cost.waiting:,}", cost.arm, *(f"{figure:,.0f}" for figure in figures)])
+        figures = [f"{figure:,.0f}" for figure in (cost.median_us, cost.p99_us, cost.mean_us)]
+        over = f"{cost.over_us:+,.0f} [{cost.low_us:+,.0f}, {cost.high_us:+,.0f}]" if cost.arm != STOCK else ""
+        yield _line([f"{cost.waiting:,}", cost.arm, *figures, over, f"{cost.add_us:,.0f}"])
+
+
+def _window_table(windows: Sequence[Window]) -> Iterable[str]:
+    if not windows:
+        return
+    rounds = len({window.turn for window in windows})
+    yield "\n## Throughput of a whole engine in one process\n"
+    yield "The built-in model and vLLM's loop in one process, where the processor's time can be told: 128 requests in"
+    yield f"64 places a window, {rounds} rounds of four windows of the same work, ABBA and BAAB. The ratio is ours over"
+    yield "vLLM's own, the median over rounds, with its 95 % interval by ranks.\n"
+    yield _line(["tokens a second of", "fcfs", "dynasor", "ratio", f"at most {100 * BAR:.0f} % less"])
+    yield _line(["---", "--:", "--:", "--:", "---"])
+    for name, field in (("the processor", "cpu_s"), ("wall time", "wall_s")):
+        sums = {arm: _round_sums(windows, arm, field) for arm in (STOCK, OURS)}
+        tokens = {arm: sum(window.tokens for window in windows if window.arm == arm) for arm in sums}
+        speeds = [f"{tokens[arm] / sum(own):,.0f}" for arm, own in sums.items()]
+        ratio = typical([stock / own for stock, own in zip(sums[STOCK], sums[OURS], strict=True)])
+        yield _line([name, *speeds, _interval(ratio), _verdict(ratio)])
+
+
+def _round_sums(windows: Sequence[Window], arm: str, field: str) -> list[float]:
+    turns = sorted({window.turn for window in windows})
+    return [sum(getattr(it, field) for it in windows if (it.arm, it.turn) == (arm, turn)) for turn in turns]
+
+
+def typical(values: Sequence[float]) -> Estimate:
+    """The median, with its 95 % interval by ranks: what disturbs one round in four moves neither."""
+    ranked, half = sorted(values), Z95 * sqrt(len(values)) / 2
+    low, high = floor(len(ranked) / 2 - half), ceil(len(ranked) / 2 + half)
+    if low < 0 or high >= len(ranked):
+        return Estimate(median(ranked), nan, nan)
+    return Estimate(median(ranked), ranked[low], ranked[high])
+
+
+def _verdict(ratio: Estimate) -> str:
+    """What an interval decides; a bar that lies within it is not decided."""
+    if ratio.low != ratio.low:
+        return "?"
+    return "yes" if ratio.low >= 1 - BAR else "**no**" if ratio.high < 1 - BAR else "not decided"
+
+
+def _interval(ratio: Estimate) -> str:
+    return f"{ratio.value:.4f} [{ratio.low:.4f}, {ratio.high:.4f}]"
 
 
 def _rate_table(rates: Sequence[Rate]) -> Iterable[str]:
     if not rates:
         return
     yield "\n## Throughput of a real server on the CPU\n"
-    yield f"Tokens a second at {rates[0].concurrency} requests at a time; windows of both servers in turns.\n"
-    yield _line(["arm", "median", "least", "most"])
-    yield _line(["---", "--:", "--:", "--:"])
-    for arm in dict.fromkeys(rate.arm for rate in rates):
-        own = [rate.tokens_per_s for rate in rates if rate.arm == arm]
-        yield _line([arm, *(f"{figure:,.0f}" for figure in (median(own), min(own), max(own)))])
+    yield f"Tokens a second at {rates[0].concurrency} requests at a time; windows of both servers in turns, ABBA."
+    yield "*waited*: of the thread that computes, the share of its time in which it was ready to run and had no core.\n"
+    yield _line(["arm", "median", "least", "most", "waited"])
+    yield _line(["---", "--:", "--:", "--:", "--:"])
+    speeds = {
+        arm: [rate.tokens_per_s for rate in rates if rate.arm == arm] for arm in dict.fromkeys(r.arm for r in rates)
+    }
+    for arm, own in speeds.items():
+        waited = mean(rate.waited for rate in rates if rate.arm == arm)
+        yield _line([arm, *(f"{figure:,.0f}" for figure in (median(own), min(own), max(own))), f"{100 * waited:.1f} %"])
+    if {STOCK, OURS} <= speeds.keys() and len(speeds[STOCK]) == len(speeds[OURS]) > 1:
+        ratio = typical([own / stock for own, stock in zip(speeds[OURS], speeds[STOCK], strict=True)])
+        verdict = f"at most {100 * BAR:.0f} % less: {_verdict(ratio)}"
+        yield f"\nOurs over vLLM's own, window by window: {_interval(ratio)}; {verdict}."
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -109,14 +109,25 @@ class VLLMServer:
         Raises:
             EngineError: it does not tell.
         """
+        return self.metrics(name)[name]
+
+    def metrics(self, *names: str) -> dict[str, float]:
+        """Several figures of one moment.
+
+        Raises:
+            EngineError: it does not tell one of them.
+        """
         try:
             lines = self._get("/metrics")[1].splitlines()
         except (OSError, HTTPException) as fault:
             raise EngineError(f"{self.url}/metrics does not answer: {fault}", retryable=True) from fault
-        values = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{")]
-        if not values:
-            raise EngineError(f"{self.url}/metrics tells no {name}", retryable=False)
-        return sum(values)
+        found: dict[str, float] = {}
+        for name in names:
+            values = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name + "{")]
+            if not values:
+                raise EngineError(f"{self.url}/metrics tells no {name}", retryable=False)
+            found[name] = sum(values)
+        return found
 
     def running_count(self) -> int:
         """How many requests it is working on; the figure follows its work by a step of the engine or so.

@@ -30,6 +30,7 @@ from dynasor.cli.bench_budget import budget
 from dynasor.cli.bench_coverage import coverage
 from dynasor.cli.bench_drift import drift
 from dynasor.cli.bench_fidelity import fidelity
+from dynasor.cli.bench_gateway import gateway
 from dynasor.cli.bench_latency import latency
 from dynasor.cli.bench_offline import offline
 from dynasor.cli.bench_online import online
@@ -205,6 +206,7 @@ bench.add_command(online)
 bench.add_command(plugin)
 bench.add_command(signals)
 bench.add_command(fidelity)
+bench.add_command(gateway)
 bench.add_command(simulator)
 bench.add_command(orderings)
 bench.add_command(queue)

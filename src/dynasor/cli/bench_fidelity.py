@@ -1,83 +1,212 @@
 """`dynasor bench fidelity`: the simulator against a live engine, on a workload that its model was not fitted on."""
 
 import asyncio
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, product
 from pathlib import Path
 
 import click
 import msgspec
 
-from dynasor.bench.fidelity import Fidelity, SessionOf, compared
+from dynasor.bench.fidelity import Fidelity, Pairs, Place, SessionOf, capacity_of, compared, pace_of, pooled
 from dynasor.bench.provenance import provenance
+from dynasor.cli.simulation_fit import engine_of
 from dynasor.clock import WallClock
 from dynasor.datasets.problem_sets import problem_set
-from dynasor.engines.embedded import EmbeddedEngine
-from dynasor.engines.embedded_model import EmbeddedModel
-from dynasor.engines.endpoint import Endpoint
-from dynasor.engines.openai_http import OpenAIEngine
+from dynasor.engines.engine import Engine
+from dynasor.errors import UsageError
 from dynasor.programs.program import Setup
 from dynasor.programs.prompt import PromptTemplate
 from dynasor.programs.self_consistency import SelfConsistency
 from dynasor.request import Sampling
+from dynasor.scheduling.specification import make_ordering
 from dynasor.simulation.arrivals import poisson
-from dynasor.simulation.models import model_of
+from dynasor.simulation.models import Model, model_of
 from dynasor.wiring import make_policy, session_maker
+
+_BUSY = 0.85
+_BURST = 12  # programs, from which is found what the model can do
+_PACE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is compared: a policy, and who orders what waits."""
+
+    policy: str
+    place: str
+
+    def placed(self) -> Place:
+        """`engine`, or an ordering with how many requests it lets through, such as `dynasor:8`."""
+        if self.place == "engine":
+            return Place(make_ordering("fcfs", lambda waiting: 0)[0])
+        name, _, limit = self.place.rpartition(":")
+        if not name or not limit.isdecimal() or not int(limit):
+            raise UsageError(f"--order is '{self.place}'; write engine, or an ordering and a number, such as dynasor:8")
+        return Place(make_ordering(name, lambda waiting: 0)[0], int(limit))
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm.
+
+    Attributes:
+        rate: programs a second.
+        paces: how long experiments took, over what the model says: before each run of this arm, and after it.
+    """
+
+    rate: float
+    policy: str
+    order: str
+    mean_error: float
+    p90_error: float
+    paces: list[float]
+    figures: Fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    engine: Engine
+    model: Model
+    rate: float | None
+    load: float
+    programs: int
+    cap: int
+
+    async def run(self, arms: list[Arm], seeds: range) -> list[Row]:
+        runs: dict[Arm, list[Pairs]] = {arm: [] for arm in arms}
+        paces: dict[Arm, list[float]] = {arm: [] for arm in arms}
+        await pace_of(self.engine, WallClock(), self.model)  # what comes first may be slow
+        pace = await pace_of(self.engine, WallClock(), self.model)
+        rate = self.rate or self.load * await self._capacity(arms[0])
+        for seed, arm in product(seeds, arms):
+            arrivals = list(islice(poisson(rate, seed), self.programs))
+            session = self._session(arm)
+            runs[arm].append(await compared(self.engine, WallClock(), session, arrivals, self.model, arm.placed()))
+            before, pace = pace, await pace_of(self.engine, WallClock(), self.model)
+            paces[arm] += [before, pace]
+        return [_row(arm, rate, pooled(runs[arm]), paces[arm]) for arm in arms]
+
+    async def _capacity(self, arm: Arm) -> float:
+        return await capacity_of(
+            self.engine, WallClock(), self._session(arm), min(_BURST, self.programs), self.model, arm.placed()
+        )
+
+    def _session(self, arm: Arm) -> SessionOf:
+        problems = list(problem_set("words", limit=self.programs))
+        setup = Setup(
+            cap=self.cap,
+            prompt=PromptTemplate("{question}", chat=False),
+            sampling=Sampling(temperature=0.8, max_tokens=256),
+        )
+        session = session_maker(SelfConsistency, setup, make_policy(arm.policy)[0], in_flight=False)
+        return lambda i: session(problems[i])
+
+
+def _row(arm: Arm, rate: float, found: Fidelity, paces: list[float]) -> Row:
+    return Row(
+        rate=rate,
+        policy=arm.policy,
+        order=arm.place,
+        mean_error=found.mean_error,
+        p90_error=found.p90_error,
+        paces=paces,
+        figures=found,
+    )
 
 
 @click.command()
 @click.argument("engine", metavar="URL|FILE.gguf|builtin")
 @click.option("--model", "model_file", required=True, metavar="FILE.toml", help="What dynasor simulate --fit wrote.")
-@click.option("--rate", default=2.0, show_default=True, help="Programs a second, Poisson.")
+@click.option("--load", default=0.6, show_default=True, help="Arrivals over what the model does with a burst.")
+@click.option("--rate", type=float, help="Programs a second, Poisson, instead of --load.")
 @click.option("--programs", default=60, show_default=True, type=click.IntRange(min=2), help="Built-in word problems.")
 @click.option("--cap", default=10, show_default=True, type=click.IntRange(min=5))
-@click.option("--policy", default="static:threshold=0.7,detect_at=5", show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    default=("static:threshold=0.7,detect_at=5",),
+    show_default=True,
+    help="Give several to compare each.",
+)
+@click.option(
+    "--order",
+    "orders",
+    multiple=True,
+    default=("engine",),
+    show_default=True,
+    help="engine, or ORDERING:N: in front, N let through. Give several.",
+)
+@click.option(
+    "--repeats", default=1, show_default=True, type=click.IntRange(min=1), help="Of all arms in turns, other arrivals."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the arrivals of the first turn.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("results/simulation/fidelity.jsonl"))
 def fidelity(
-    engine: str, model_file: str, rate: float, programs: int, cap: int, policy: str, seed: int, out: Path
+    engine: str,
+    model_file: str,
+    policies: tuple[str, ...],
+    orders: tuple[str, ...],
+    repeats: int,
+    seed: int,
+    out: Path,
+    **given: float | None,
 ) -> None:
     """Serve word problems live, then in virtual time on a fitted model, and compare the latencies of the programs.
 
+    Before and after every run, a few experiments tell whether the machine still is what the model was fitted on.
+
     \b
-    Example:
+    Examples:
       dynasor simulate --fit builtin --most 8 --longest-prompt 128 --out model.toml
       dynasor bench fidelity builtin --model model.toml
+      dynasor bench fidelity http://localhost:8000/v1 --model model.toml --order engine --order dynasor:16 --policy even
     """  # noqa: D301
+    arms = [Arm(make_policy(policy)[1], order) for policy, order in product(policies, orders)]
+    for arm in arms:
+        arm.placed()  # refuses now what cannot be
+    for name in ("load", "rate"):
+        if (value := given[name]) is not None and not value > 0:
+            raise UsageError(f"--{name} is {value:g}; it must be above 0")
     model = model_of(model_file)
-    problems = list(problem_set("words", limit=programs))
-    made, canonical = make_policy(policy)
-    setup = Setup(
-        cap=cap, prompt=PromptTemplate("{question}", chat=False), sampling=Sampling(temperature=0.8, max_tokens=256)
-    )
-    session = session_maker(SelfConsistency, setup, made, in_flight=False)
-    arrivals = list(islice(poisson(rate, seed), len(problems)))
-    served = _engine(engine, model.limits.sequences)
-    found = asyncio.run(_run(served, lambda number: session(problems[number]), arrivals, model_file))
+    rows = asyncio.run(_served(engine, model, arms, range(seed, seed + repeats), given))
     out.parent.mkdir(parents=True, exist_ok=True)
-    origin = provenance(engine=engine, model=model_file, policy=canonical, rate=rate, cap=cap)
-    errors = {"mean_error": found.mean_error, "p90_error": found.p90_error}
-    rows = [origin, msgspec.to_builtins(found) | errors]
-    out.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-    click.echo(
-        f"{found.programs} programs of {found.requests} requests and {found.tokens:,} tokens in all\n"
-        f"mean latency {found.live_mean_s:.3f} s live, {found.simulated_mean_s:.3f} s simulated"
-        f" ({100 * found.mean_error:+.1f} %)\n"
-        f"P90 {found.live_p90_s:.3f} s live, {found.simulated_p90_s:.3f} s simulated ({100 * found.p90_error:+.1f} %)\n"
-        f"wrote {out}"
-    )
+    origin = provenance(engine=engine, model=model_file, **given)
+    out.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in (origin, *rows)))
+    for row in rows:
+        for line in _told(row):
+            click.echo(line)
+    click.echo(f"wrote {out}")
 
 
-def _engine(source: str, slots: int) -> OpenAIEngine | EmbeddedEngine:
-    if source.startswith(("http://", "https://")):
-        return OpenAIEngine(Endpoint(source, api="completions"))
-    return EmbeddedEngine(EmbeddedModel(Path(source), api="completions", slots=slots))
-
-
-async def _run(
-    engine: OpenAIEngine | EmbeddedEngine, session: SessionOf, arrivals: list[float], model_file: str
-) -> Fidelity:
+async def _served(
+    source: str, model: Model, arms: list[Arm], seeds: range, given: dict[str, float | None]
+) -> list[Row]:
+    engine = engine_of(source, model.limits.sequences, connections=1024)
     await engine.check()
     try:
-        return await compared(engine, WallClock(), session, arrivals, model_of(model_file))
+        study = _Study(
+            engine, model, given["rate"], given["load"] or 0.0, int(given["programs"] or 0), int(given["cap"] or 0)
+        )
+        return await study.run(arms, seeds)
     finally:
         await engine.close()
+
+
+def _told(row: Row) -> Iterator[str]:
+    found, low, high = row.figures, min(row.paces), max(row.paces)
+    yield (
+        f"{row.order}, {row.policy}, {row.rate:.2g} programs/s: {found.programs} programs of {found.requests} requests"
+        f" and {found.tokens:,} tokens"
+    )
+    yield (
+        f"  mean latency {found.live_mean_s:.3f} s live, {found.simulated_mean_s:.3f} s simulated"
+        f" ({100 * row.mean_error:+.1f} %); P90 {found.live_p90_s:.3f} s live, {found.simulated_p90_s:.3f} s simulated"
+        f" ({100 * row.p90_error:+.1f} %)"
+    )
+    yield f"  the engine took {low:.2f} to {high:.2f} of what the model says, and was busy {found.utilisation:.0%}"
+    if low < 1 - _PACE or high > 1 + _PACE:
+        yield "  not the machine that was fitted: other work runs on it, now or then; fit again when it is quiet"
+    if found.utilisation > _BUSY:
+        yield "  so busy that small errors of a step are great ones of a latency; a lower --load tells more"

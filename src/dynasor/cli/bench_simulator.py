@@ -18,16 +18,20 @@ _SIZES = "10000,100000,1000000"
 @click.option("--sizes", default=_SIZES, show_default=True, help="Requests that are simulated, with commas between.")
 @click.option("--replicas", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--answer-tokens", default=200, show_default=True, type=click.IntRange(min=1), help="On average.")
+@click.option("--alone", is_flag=True, help="The engine alone, first come, first served: no programs, no scheduler.")
 @click.option("--out", type=click.Path(path_type=Path), default=_OUT, show_default=True)
-def simulator(sizes: str, replicas: int, answer_tokens: int, out: Path) -> None:
+def simulator(sizes: str, replicas: int, answer_tokens: int, alone: bool, out: Path) -> None:
     """Measure how fast the simulator is, on programs that are made up.
 
     \b
-    Example:
+    Examples:
       dynasor bench simulator --sizes 10000,100000
+      dynasor bench simulator --sizes 10000,100000 --alone --out alone.jsonl
     """  # noqa: D301
     clock = WallClock()
-    rows = [measure_speed(SpeedPlan(requests, replicas, answer_tokens), clock) for requests in _numbers(sizes)]
+    rows = [
+        measure_speed(SpeedPlan(requests, replicas, answer_tokens, alone=alone), clock) for requests in _numbers(sizes)
+    ]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (provenance(), *rows)))
     for row in rows:

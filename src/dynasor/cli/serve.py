@@ -14,7 +14,7 @@ from dynasor.gateway import keys
 from dynasor.gateway.keys import hash_of
 from dynasor.gateway.log_writing import LogWriter
 from dynasor.gateway.logs import FORMATS, Fields
-from dynasor.gateway.settings import GatewaySettings, read_settings
+from dynasor.gateway.settings import NO_LOG, GatewaySettings, read_settings
 from dynasor.gateway.tenants import Tenant
 from dynasor.launch import serving as launching
 
@@ -48,22 +48,31 @@ _STANDARD_ERROR = 2
 )
 @click.option("--running", type=int, envvar="DYNASOR_RUNNING", help="Requests at a backend at a time.  [default: 256]")
 @click.option("--ordering", envvar="DYNASOR_ORDERING", help="Which program is next.  [default: aging+attained]")
+@click.option(
+    "--batch-store",
+    metavar="sqlite:FILE|postgresql://...",
+    envvar="DYNASOR_BATCH_STORE",
+    help="Where files and batches are kept; without it, there are no batches.",
+)
 @click.option("--grace", "grace_s", type=float, envvar="DYNASOR_GRACE", help="Seconds to finish in.  [default: 30]")
 @click.option(
     "--log-format",
-    type=click.Choice([*FORMATS, "none"]),
+    type=click.Choice([*FORMATS, NO_LOG]),
     envvar="DYNASOR_LOG_FORMAT",
-    default="text",
-    show_default=True,
-    help="One line for each request, on the standard error; without prompts, answers and keys.",
+    help="One line for each request, on the standard error; without prompts, answers and keys.  [default: text]",
+)
+@click.option(
+    "--traces",
+    metavar="URL",
+    envvar="DYNASOR_TRACES",
+    help="An OpenTelemetry collector to send traces to, such as http://localhost:4318; OpenTelemetry's own environment"
+    " variables (OTEL_EXPORTER_OTLP_ENDPOINT, ...) name it too. Needs the extra tracing.",
 )
 @click.option(
     "--new-key", metavar="NAME", help="Print a new key for a tenant and the lines for the file; serve nothing."
 )
 @click.option("--check", is_flag=True, help="Judge the settings, and serve nothing.")
-def serve(
-    new_key: str | None, check: bool, config: Path | None, model: str | None, log_format: str, **given: Any
-) -> None:
+def serve(new_key: str | None, check: bool, config: Path | None, model: str | None, **given: Any) -> None:
     """Serve OpenAI's API at http://127.0.0.1:8080/v1, in front of one or more model servers.
 
     Any OpenAI client works with it unchanged. Requests are passed on byte for byte; those that must wait are ordered
@@ -72,6 +81,10 @@ def serve(
 
     Without keys it listens to this machine only. A first key may be given in the environment, as DYNASOR_API_KEY;
     tenants with keys, shares and quotas are written in the file of --config.
+
+    Files of requests are answered as batches, with --batch-store; see docs/batches.md.
+
+    Programs are watched at http://127.0.0.1:8080/dashboard; see docs/dashboard.md.
 
     Metrics for Prometheus are at /metrics, for this machine alone, or for whoever has the key in DYNASOR_METRICS_KEY;
     see docs/gateway-metrics.md.
@@ -97,14 +110,16 @@ def serve(
             f"the settings are sound: {_counted(settings.backends, 'backend')}, {_counted(settings.tenants, 'tenant')}"
         )
         return
-    with _log(log_format) as log:
+    with _log(settings.log_format) as log:
         serving = launching.prepare(settings, model=embedded, log=log)
         launching.serve(serving, lambda port: _greet(settings, serving.backends.is_ready, port))
 
 
 def _settings(config: Path | None, given: dict[str, Any]) -> GatewaySettings:
     urls = [url for several in given.pop("backends") for url in several.split(",") if url.strip()]
-    over = {**given, "backends": [{"url": url.strip()} for url in urls] or None}
+    store = given.pop("batch_store")
+    batches = None if store is None else {"store": store}
+    over = {**given, "backends": [{"url": url.strip()} for url in urls] or None, "batches": batches}
     tenants = []
     if key := os.environ.get(KEY_VARIABLE):
         tenants = [Tenant(name="default", key_hashes=(hash_of(key),))]

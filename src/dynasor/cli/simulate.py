@@ -24,7 +24,9 @@ from dynasor.simulation.models import MODELS, model_of
 @click.command(short_help="Serve recorded programs on modelled accelerators.")
 @click.option("--trace", metavar="FILE|RUN|svamp", help="What is answered: a recording, as for dynasor run.")
 @click.option("--cap", default=20, show_default=True, type=click.IntRange(min=1), help="The resource cap.")
-@click.option("--algorithm", default="sc", show_default=True, help="One that asks one prompt over and over.")
+@click.option(
+    "--algorithm", default="sc", show_default=True, help="One that asks one prompt again and again; probed-cot."
+)
 @click.option("--policy", "policies", multiple=True, help="How much each program gets; give several to compare them.")
 @click.option("--in-flight", is_flag=True, help="Start all branches at once, and cut those that are not needed.")
 @click.option(
@@ -43,6 +45,7 @@ from dynasor.simulation.models import MODELS, model_of
     "--prompt-tokens", type=click.IntRange(min=1), help="Of every prompt.  [default: a 4th of its characters]"
 )
 @click.option("--slo", "slo_s", type=float, metavar="S", help="Deadline of easy problems; others have twice as long.")
+@click.option("--due", is_flag=True, help="Grant less where what the policy grants would be late; see --slo.")
 @click.option("--accelerator", default="a100-llama-8b", show_default=True, help=f"{', '.join(MODELS)} or FILE.toml.")
 @click.option("--replicas", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--memory", default=1.0, show_default=True, help="Share of the accelerator's memory for the cache.")
@@ -60,6 +63,9 @@ from dynasor.simulation.models import MODELS, model_of
 )
 @click.option(
     "--longest-prompt", default=256, show_default=True, type=click.IntRange(min=32), help="With --fit: words."
+)
+@click.option(
+    "--most-error", default=0.1, show_default=True, help="With --fit: refuse a model that is off by more, on average."
 )
 @click.option("--api-key-variable", default="OPENAI_API_KEY", show_default=True, help="With --fit.")
 def simulate(**given: Any) -> None:
@@ -92,7 +98,7 @@ def simulate(**given: Any) -> None:
         fit_model(
             given["fit"],
             out=given["out"] or Path("model.toml"),
-            wanted=Wanted(given["most"], given["longest_prompt"]),
+            wanted=Wanted(given["most"], given["longest_prompt"], most_error=given["most_error"]),
             sequences=given["sequences"],
             step_tokens=given["step_tokens"],
             api_key_variable=given["api_key_variable"],
@@ -113,7 +119,7 @@ def simulate(**given: Any) -> None:
 
 
 def _traffic(given: dict[str, Any]) -> Traffic:
-    names = ("trace", "programs", "algorithm", "cap", "in_flight", "prompt_tokens", "slo_s", "seed")
+    names = ("trace", "programs", "algorithm", "cap", "in_flight", "prompt_tokens", "slo_s", "due", "seed")
     return Traffic(arrivals=_arrivals(given), **{name: given[name] for name in names})
 
 

@@ -1,7 +1,9 @@
 """Orderings of the simulator by name: those of every host, and one that sees the future."""
 
+from typing import Protocol
+
 from dynasor.config import parse_specification
-from dynasor.launch.traffic import Workload
+from dynasor.request import ProgramId
 from dynasor.scheduling import specification
 from dynasor.simulation.fleet import OrderingOf
 from dynasor.simulation.oracle import Oracle
@@ -11,7 +13,15 @@ ORACLE = "oracle"
 _LOOKS_AT_THE_CACHE = "prefix"
 
 
-def ordering_of(text: str, workload: Workload) -> OrderingOf:
+class Foreseen(Protocol):
+    """Programs of which it is known what they will take."""
+
+    def total_tokens(self, program: ProgramId) -> int:
+        """Generated tokens, in all."""
+        ...
+
+
+def ordering_of(text: str, workload: Foreseen) -> OrderingOf:
     """What makes the ordering of a replica, from a specification such as `aging:patience=8+gang+sjf`.
 
     `prefix` looks at the replica's cache, and `oracle` knows what each program of the workload will take.

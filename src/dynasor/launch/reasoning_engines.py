@@ -1,22 +1,30 @@
-"""Who answers the requests of a gateway's programs: an engine for each model, over all backends that have it."""
+"""Who answers the requests of a gateway's programs: an engine for each model, over all backends that have it.
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+Each tenant has a service of its own over it, whose requests take their turns among those of all tenants.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from typing import Final
 
 from dynasor.allocation.overload import Overload
 from dynasor.clock import Clock
+from dynasor.engines.attempts import Attempts
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.engine import Engine
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.reward_options import make_reward_model, parse_reward
 from dynasor.engines.rewarding import RewardedEngine
+from dynasor.engines.shared import SharedEngine
+from dynasor.gateway.admission import Admission
 from dynasor.gateway.backends import Backends
+from dynasor.gateway.branch_turns import BranchTurns
 from dynasor.gateway.call import Call
 from dynasor.gateway.reasoning import Reasoning, Sessions
 from dynasor.gateway.reasoning_hosts import Hosts
 from dynasor.gateway.reasoning_settings import ReasoningSettings
 from dynasor.gateway.reasoning_wish import Wishes
 from dynasor.gateway.settings import GatewaySettings
+from dynasor.gateway.tenants import Tenant
 from dynasor.launch.reasoning import SessionMaker, algorithm_names
 from dynasor.launch.replicas import replicated
 from dynasor.runtime.in_flight import Limits
@@ -34,24 +42,30 @@ class Engines:
         self,
         settings: GatewaySettings,
         addresses: Sequence[tuple[str, str]],
-        clock: Clock,
+        admission: Admission,
         backends: Backends,
         *,
         slots: int | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
         """Nothing is asked yet.
 
         Args:
             settings: of the gateway.
             addresses: of the backends, with their keys; in the order of `backends`.
-            clock: of all instants.
+            admission: gives turns.
             backends: know who has which model.
             slots: of the model in this process, where that answers.
+            attempts: is told of each attempt at a request.
         """
-        self._settings, self._addresses, self._clock, self._backends = settings, addresses, clock, backends
-        self._slots = slots
+        self._settings, self._addresses, self._admission, self._backends = settings, addresses, admission, backends
+        self._slots, self._attempts = slots, attempts
         self._environ = {f"KEY_{place}": key for place, (_, key) in enumerate(addresses)}
-        self._engines: list[Engine] = []
+        self._engines: dict[tuple[str, Hashable], SharedEngine] = {}
+
+    def names(self) -> Collection[str]:
+        """Of all that the backends have told of so far."""
+        return self._backends.models().keys()
 
     async def models(self) -> Mapping[str, Hashable]:
         """All that the backends have, each with the backends that have it."""
@@ -59,25 +73,37 @@ class Engines:
             await self._backends.examine()
         return {model: tuple(self._having(model)) for model in self._backends.models()}
 
-    async def make(self, model: str) -> Service:
-        """The service of a model.
+    async def make(self, model: str, tenant: Tenant) -> Service:
+        """The service of a tenant on a model.
 
         Raises:
             DynasorError: its engine cannot work.
         """
-        endpoints = [self._endpoint(place, model) for place in self._having(model)]
-        engine = self._over(endpoints)
-        self._engines.append(engine)
-        if len(endpoints) == 1 or self._settings.reasoning.reward:
-            await engine.check()  # else one may be gone: that is found out when it is asked, and another is asked then
+        having = self._having(model)
+        shared = self._engines.get((model, tuple(having)))
+        if shared is None:
+            shared = self._engines[model, tuple(having)] = await self._checked(model, having)
         asked = self._settings.reasoning
-        limits = Limits(self._slots or asked.requests * len(endpoints), asked.programs)
-        return Service(engine, self._clock, limits, make_scheduler(asked.ordering)[0], Overload())
+        most = self._slots or asked.requests * len(having)
+        limits = Limits(most if tenant.concurrency is None else min(most, tenant.concurrency), asked.programs)
+        view = shared.view(BranchTurns(self._admission, tenant))
+        return Service(view, self._admission.clock, limits, make_scheduler(asked.ordering)[0], Overload())
 
     async def close(self) -> None:
         """Let go of all engines."""
-        for engine in self._engines:
+        for engine in self._engines.values():
             await engine.close()
+
+    async def _checked(self, model: str, having: Sequence[int]) -> SharedEngine:
+        engine = self._over([self._endpoint(place, model) for place in having])
+        if len(having) == 1 or self._settings.reasoning.reward:
+            try:
+                await engine.check()
+            except BaseException:
+                await engine.close()
+                raise
+        # else one may be gone: that is found out when it is asked, and another is asked then
+        return SharedEngine(engine)
 
     def _having(self, model: str) -> list[int]:
         return [place for place, backend in enumerate(self._backends.all) if model in backend.models]
@@ -94,9 +120,9 @@ class Engines:
     def _over(self, endpoints: Sequence[Endpoint]) -> Engine:
         engine: Engine
         if len(endpoints) == 1:
-            engine = OpenAIEngine(endpoints[0], environ=self._environ)
+            engine = OpenAIEngine(endpoints[0], environ=self._environ, attempts=self._attempts)
         else:
-            engine = replicated(*endpoints, environ=self._environ)
+            engine = replicated(*endpoints, environ=self._environ, attempts=self._attempts)
         reward = self._settings.reasoning.reward
         return RewardedEngine(engine, make_reward_model(parse_reward(reward))) if reward else engine
 
@@ -126,6 +152,6 @@ def make_reasoning(
         UsageError: a setting cannot be.
     """
     asked = settings.reasoning
-    wishes = Wishes(asked, algorithm_names())
-    hosts = Hosts(engines.models, engines.make)
+    wishes = Wishes(asked, algorithm_names(), engines.names)
+    hosts = Hosts(engines.models, engines.make, clock)
     return Reasoning(hosts, observed(SessionMaker(asked)), wishes, asked, clock, otherwise, settings.timeouts.idle_s)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from dynasor.engines.attempts import Attempts
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
 from dynasor.engines.replicas import ReplicatedEngine
@@ -27,12 +28,15 @@ def several(given: object) -> tuple[Endpoint, ...]:
     return servers
 
 
-def replicated(*endpoints: Endpoint, environ: Mapping[str, str] = os.environ) -> ReplicatedEngine:
+def replicated(
+    *endpoints: Endpoint, environ: Mapping[str, str] = os.environ, attempts: Attempts | None = None
+) -> ReplicatedEngine:
     """The engine over several servers. Each gets fewer retries of its own, for there are others to ask.
 
     Args:
         endpoints: the servers.
         environ: where their keys are looked up.
+        attempts: is told of each attempt at a request.
 
     Raises:
         UsageError: they would answer differently.
@@ -46,7 +50,7 @@ def replicated(*endpoints: Endpoint, environ: Mapping[str, str] = os.environ) ->
                     f" {getattr(other, name)!r} for {other.url}"
                 )
     return ReplicatedEngine(
-        [(endpoint.url, OpenAIEngine(_impatient(endpoint), environ=environ)) for endpoint in endpoints]
+        [(each.url, OpenAIEngine(_impatient(each), environ=environ, attempts=attempts)) for each in endpoints]
     )
 
 

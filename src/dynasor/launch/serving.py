@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +17,16 @@ from dynasor.engines.embedded_model import EmbeddedModel
 from dynasor.engines.embedded_server import LlamaServer, Loading
 from dynasor.engines.endpoint import Endpoint
 from dynasor.errors import MissingExtra, UsageError
+from dynasor.gateway import openapi
 from dynasor.gateway.admission import Admission
 from dynasor.gateway.app import Gateway, Route
 from dynasor.gateway.backends import Backends
+from dynasor.gateway.batches.store import store_at
+from dynasor.gateway.call import Call
 from dynasor.gateway.client_programs import ClientPrograms
 from dynasor.gateway.completions import Completions
+from dynasor.gateway.dashboard.door import DashboardDoor
+from dynasor.gateway.dashboard.routes import Dashboard
 from dynasor.gateway.draining import Draining
 from dynasor.gateway.keys import Doorkeeper, Everybody, Keys
 from dynasor.gateway.logs import ExchangeLog, Fields
@@ -34,9 +39,13 @@ from dynasor.gateway.reasoning import Reasoning
 from dynasor.gateway.request_counts import RequestCounts
 from dynasor.gateway.settings import BackendSettings, GatewaySettings
 from dynasor.gateway.standing import MODELS, PROGRAMS, Standing
+from dynasor.gateway.trace_settings import collector_url
 from dynasor.gateway.turns import Turns
 from dynasor.gateway.upstream import Upstream
+from dynasor.launch.batching import Parts, make_batching
+from dynasor.launch.reasoning import algorithm_names
 from dynasor.launch.reasoning_engines import Engines, check_reasoning, make_reasoning
+from dynasor.launch.tracing import make_tracing
 from dynasor.wiring import make_scheduler
 
 _SWEEP_S = 1.0
@@ -75,6 +84,9 @@ def check(settings: GatewaySettings, environ: Mapping[str, str] = os.environ) ->
     _door(settings)
     _metrics_door(settings, environ)
     _addresses(settings, environ)
+    collector_url(settings.traces, environ)
+    if settings.batches.store:
+        store_at(settings.batches.store)
 
 
 def prepare(
@@ -102,11 +114,14 @@ def prepare(
     clock = clock or WallClock()
     upstreams, llama = _upstreams(settings, environ, model)
     backends, draining, door = Backends(upstreams, clock), Draining(), _door(settings)
-    turns = Turns(settings.running * len(upstreams), lambda: make_scheduler(settings.ordering)[0])
+    slots = llama.slot_count if llama else None
+    most = settings.running * len(upstreams) if slots is None else min(settings.running, slots)
+    turns = Turns(most, lambda: make_scheduler(settings.ordering)[0])
     programs = ClientPrograms(turns, settings.program_idle_s)
     admission = Admission(turns, programs, clock)
     patience = Patience(clock, min(settings.timeouts.first_token_s, settings.timeouts.idle_s))
-    engines = Engines(settings, _asked_at(upstreams), clock, backends, slots=llama.slot_count if llama else None)
+    tracing = make_tracing(settings, environ, clock)
+    engines = Engines(settings, _asked_at(upstreams), admission, backends, slots=slots, attempts=tracing)
     served, ran = (
         RequestCounts(lambda model: any(model in backend.models for backend in backends.all)),
         ProgramCounts(settings.reasoning, clock),
@@ -114,21 +129,39 @@ def prepare(
     answer = make_reasoning(settings, engines, clock, PassOn(backends, settings.timeouts, patience), ran.sessions)
     answer.hosts.listeners.append(ran.take)
     observation = Observation(clock, served.take, *([] if log is None else [ExchangeLog(log).take]))
-    completions = Completions(answer, admission, door, settings.limits, draining, clock, observation.called)
-    routes = _routes(completions, Standing(backends, programs, door, draining, clock))
+    if tracing is not None:
+        tracing.follow(answer, observation)
+    turn, answered = _turns(admission, answer), answer if tracing is None else tracing.answer(answer)
+    completions = Completions(answered, turn, door, settings.limits, draining, clock, observation.called)
+    suffixes = sorted(algorithm_names()) if settings.reasoning.listed else ()
+    standing = Standing(backends, programs, door, draining, clock, suffixes)
+    routes = _routes(completions, standing, keys=isinstance(door, Keys))
+    parts = Parts(answered, turn, admission, door, draining, observation, clock, most)
+    batching = make_batching(settings, parts)
+    routes |= batching.routes
     library = _library("metrics")
     present = library.Present(backends, admission, lambda: answer.hosts.services)
     routes["GET", "/metrics"] = library.Metrics(_metrics_door(settings, environ), served, ran, present)
+    if settings.dashboard.enabled:
+        eyes = DashboardDoor(door, environ.get(KEY_VARIABLE, ""), settings.host)
+        dashboard = Dashboard(settings, eyes, admission, draining, clock)
+        dashboard.follow(answer, observation)
+        routes |= dashboard.routes()
 
     async def start(resources: AsyncExitStack) -> None:
+        if tracing is not None:
+            resources.push_async_callback(asyncio.to_thread, tracing.close)
         resources.push_async_callback(backends.close)
         resources.push_async_callback(engines.close)
         resources.push_async_callback(answer.hosts.close)
         await backends.examine()
         for work in (backends.watch(), patience.watch(), _sweep(programs, clock)):
             resources.push_async_callback(_cancelled, asyncio.ensure_future(work))
+        await batching.start(resources)
 
     gateway = Gateway(observation.routes(routes), start, observation.ended)
+    if batching.app is not None:
+        batching.app.open = gateway.open  # told to end, it waits for what batches have under way too
     return Serving(settings, gateway, backends, admission, draining, answer, observation, llama)
 
 
@@ -140,7 +173,11 @@ def serve(serving: Serving, listens: Callable[[int], None]) -> None:
     """
     settings, library = serving.settings, _listening()
     where = library.Listening(
-        host=settings.host, port=settings.port, connections=settings.connections, grace_s=settings.grace_s
+        host=settings.host,
+        port=settings.port,
+        connections=settings.connections,
+        at_backends=settings.running * len(serving.backends.all),
+        grace_s=settings.grace_s,
     )
     try:
         library.GatewayServer(serving.gateway, serving.draining, where, settings.limits).run_until_told(listens)
@@ -161,7 +198,7 @@ def _library(name: str) -> ModuleType:
         raise MissingExtra("dynasor serve", "gateway") from missing
 
 
-def _routes(completions: Route, standing: Standing) -> dict[tuple[str, str], Route]:
+def _routes(completions: Route, standing: Standing, *, keys: bool) -> dict[tuple[str, str], Route]:
     return {
         ("POST", "/v1/chat/completions"): completions,
         ("POST", "/v1/completions"): completions,
@@ -171,7 +208,13 @@ def _routes(completions: Route, standing: Standing) -> dict[tuple[str, str], Rou
         ("POST", PROGRAMS): standing.close,
         ("GET", "/health"): standing.health,
         ("GET", "/ready"): standing.ready,
+        ("GET", openapi.PATH): openapi.Description(keys=keys),
     }
+
+
+def _turns(admission: Admission, answer: Reasoning) -> Callable[[Call], AbstractAsyncContextManager[None]]:
+    """What takes turns: a call that is passed on, or else each branch of the program that answers it."""
+    return lambda call: admission.visit(call) if answer.asks(call) else admission.turn(call)
 
 
 def _addresses(settings: GatewaySettings, environ: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dynasor.allocation.overload import Overload
 from dynasor.errors import UsageError
 from dynasor.launch.ordering import ordering_of
+from dynasor.launch.probed_traffic import ProbedWorkload, probes
 from dynasor.launch.traffic import Traffic, Workload
 from dynasor.simulation.fleet import Fault, Fleet
 from dynasor.simulation.limits import Limits
@@ -37,7 +39,7 @@ class Machines:
         if not self.memory > 0:
             raise UsageError(f"the memory is {self.memory} of the accelerator's; it must be above 0")
 
-    def fleet(self, ordering: str, workload: Workload) -> Fleet:
+    def fleet(self, ordering: str, workload: Workload | ProbedWorkload) -> Fleet:
         """These machines under an ordering."""
         model = self.model
         limits = Limits(self.sequences or model.limits.sequences, self.step_tokens or model.limits.step_tokens)
@@ -50,6 +52,9 @@ class Machines:
             front_limit=self.front_limit,
             keeps_live=self.keeps_live,
             request_s=model.request_s,
+            entry_s=model.entry_s,
+            block_tokens=model.block_tokens,
+            shares_prefixes=model.shares_prefixes,
             faults=self.faults,
         )
 
@@ -77,10 +82,17 @@ def arms_of(
     Raises:
         UsageError: for whatever cannot be.
     """
-    policies, orderings = list(policies), list(orderings)
+    policies, orderings, probing = list(policies), list(orderings), probes(traffic.algorithm)
     for policy in policies:
-        workload = Workload(traffic, policy)
+        workload = Workload(traffic, policy) if probing is None else ProbedWorkload(traffic, probing, policy)
         for ordering in orderings:
             name = ordering if len(policies) == 1 else f"{ordering}, {policy or 'default'}"
-            plan = SimulationPlan(workload, machines.fleet(ordering, workload))
-            yield Arm(name, workload.policy, ordering, plan)
+            yield Arm(name, workload.policy, ordering, _plan(traffic, workload, machines.fleet(ordering, workload)))
+
+
+def _plan(traffic: Traffic, workload: Workload | ProbedWorkload, fleet: Fleet) -> SimulationPlan:
+    """Programs that are due ask an overload of their own run."""
+    if not traffic.due:
+        return SimulationPlan(workload, fleet)
+    overload = Overload()
+    return SimulationPlan(workload.under(overload), fleet, overload)

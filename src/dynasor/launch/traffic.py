@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import msgspec
 
+from dynasor.allocation.allocator import InFlight, InRounds
+from dynasor.allocation.overload import Overload
 from dynasor.answers.grouping import ByNormalForm, ByText
 from dynasor.datasets.problem import Problem, Recording, judge
 from dynasor.datasets.recordings import read_recordings
@@ -15,11 +18,20 @@ from dynasor.errors import UsageError
 from dynasor.launch.measures import check_recorded
 from dynasor.launch.options import RunOptions
 from dynasor.programs.program import Setup
+from dynasor.programs.session import Session
 from dynasor.request import ProgramId, Sample
 from dynasor.runtime.drive import drive
 from dynasor.scheduling.estimate import Kind
 from dynasor.simulation.plan import PlannedProgram
-from dynasor.wiring import check_cap, check_decided, default_policy, make_algorithm, make_policy, session_maker
+from dynasor.wiring import (
+    check_cap,
+    check_decided,
+    default_policy,
+    make_algorithm,
+    make_policy,
+    session_maker,
+    session_of,
+)
 
 CHARACTERS_PER_TOKEN = 4
 EASY_FACTOR, HARD_FACTOR = 1.0, 2.0
@@ -40,6 +52,7 @@ class Traffic:
         prompt_tokens: of every prompt; None: a token for four characters of the prompt's text.
         slo_s: the deadline after the arrival, for problems whose samples are all right; all others have twice as much
             (difficulty-aware deadlines, 6.1). None for no deadlines.
+        due: grant less where what the policy grants would be late.
         seed: of the order of the problems and of each program's samples.
     """
 
@@ -51,6 +64,7 @@ class Traffic:
     in_flight: bool = False
     prompt_tokens: int | None = None
     slo_s: float | None = None
+    due: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +76,8 @@ class Traffic:
             raise UsageError(f"prompt_tokens is {self.prompt_tokens}; it must be at least 1")
         if self.slo_s is not None and not self.slo_s > 0:
             raise UsageError(f"the SLO is {self.slo_s} s; it must be above 0")
+        if self.due and self.slo_s is None:
+            raise UsageError("nothing is due, as no deadline is given; add --slo, or leave out --due")
 
 
 class Workload:
@@ -86,14 +102,20 @@ class Workload:
         setup = Setup(cap=traffic.cap, grouping=grouping, seed=traffic.seed)
         self._prompt = setup.prompt
         self._session = session_maker(algorithm, setup, made, in_flight=traffic.in_flight)
+        self._allocator = partial(InFlight if traffic.in_flight else InRounds, made)
+        self._under = partial(session_of, algorithm, setup)
         self._order = list(range(len(self._recordings)))
         Random(f"{traffic.seed}/problems").shuffle(self._order)
         self._totals: dict[ProgramId, int] = {}
 
     def __iter__(self) -> Iterator[PlannedProgram]:
         """The programs in the order in which they come."""
+        return self.under(None)
+
+    def under(self, overload: Overload | None) -> Iterator[PlannedProgram]:
+        """The same, whose grants an overload shrinks where they would be late."""
         for number, instant in zip(range(self._traffic.programs), self._traffic.arrivals(), strict=False):
-            yield self._planned(number, instant)
+            yield self._planned(number, instant, overload)
 
     def total_tokens(self, program: ProgramId) -> int:
         """What a program takes, where what is in flight is not cut; an oracle may ask."""
@@ -116,20 +138,24 @@ class Workload:
         Random(f"{self._traffic.seed}/{id}").shuffle(samples)
         return msgspec.structs.replace(recording.problem, id=id), samples
 
-    def _planned(self, number: int, instant: float) -> PlannedProgram:
+    def _planned(self, number: int, instant: float, overload: Overload | None) -> PlannedProgram:
         traffic = self._traffic
         problem, samples = self._program(number)
-        due = None if traffic.slo_s is None else instant + traffic.slo_s * difficulty_factor(problem)
+        within_s = None if traffic.slo_s is None else traffic.slo_s * difficulty_factor(problem)
+        session = self._session if overload is None or within_s is None else self._due(overload, within_s)
         return PlannedProgram(
             arrives_at=instant,
-            session=lambda: self._session(problem),
+            session=lambda: session(problem),
             samples=samples,
             prompt_tokens=traffic.prompt_tokens or self._prompt_tokens(problem),
-            deadline=due,
+            deadline=None if within_s is None else instant + within_s,
             kind=Kind(traffic.algorithm, self.name),
             even_tokens=sum(sample.tokens for sample in samples[: traffic.cap]),
             correct=lambda answer: judge(problem, answer),
         )
+
+    def _due(self, overload: Overload, within_s: float) -> Callable[[Problem], Session]:
+        return self._under(lambda program: overload.due(program.id, within_s, self._allocator()))
 
     def _prompt_tokens(self, problem: Problem) -> int:
         text = "".join(turn if isinstance(turn, str) else turn.content for turn in self._prompt.fill(problem.question))

@@ -27,6 +27,7 @@ class Accelerator:
     Attributes:
         cache: its memory.
         end: when the stretch that runs ends; None while none does.
+        reached: the requests that came to a milestone with the last stretch, and to how many tokens.
         prompt_tokens, output_tokens: computed so far, those that were computed again counted again.
         preemptions: so far.
         busy: for how long steps have run.
@@ -37,6 +38,7 @@ class Accelerator:
     ) -> None:
         self.cache = cache
         self.end: int | None = None
+        self.reached: list[tuple[RequestId, int]] = []
         self.prompt_tokens = self.output_tokens = self.preemptions = self.busy = 0
         self._cost, self._limits, self._victim = cost, limits, victim
         self._order: Order = order or FirstCome()
@@ -113,7 +115,7 @@ class Accelerator:
         decoding, limits = self._decoding, self._limits
         self._at = now
         settled = self._make_room(now)
-        self._reserved = decoding.blocks(1)
+        self._reserved = decoding.next_blocks
         self.cache.take(self._reserved)
         room = self._left = limits.step_tokens - decoding.count
         self._pairs = 0
@@ -150,6 +152,7 @@ class Accelerator:
             still = [sequence for sequence in self._cut if self._running.get(sequence.request.id) is sequence]
             ended += [self._end(sequence, Finish.CANCELLED, now) for sequence in dict.fromkeys(still)]
             self._cut.clear()
+        self.reached = [(sequence.request.id, tokens) for sequence, tokens in decoding.pop_reached()]
         return ended
 
     def _duration(self, steps: int) -> int:
@@ -172,7 +175,7 @@ class Accelerator:
     def _make_room(self, now: int) -> bool:
         """Preempt until the next step of those that run fits; whether it did without that."""
         settled = True
-        while self._decoding.blocks(1) + self._partial_needs() > self.cache.available:
+        while self._decoding.next_blocks + self._partial_needs() > self.cache.available:
             running = [sequence.request for sequence in self._running.values()]
             sequence = self._running[self._victim(running, now / SECOND).id]
             self._leave(sequence)
@@ -192,13 +195,14 @@ class Accelerator:
 
     def _admit(self, now: int) -> None:
         """Let those that wait run while there is room, and compute what of their prompts the step has room for."""
-        while self._left and self._waiting and not self._blocked and len(self._running) < self._limits.sequences:
-            id = self._order.next(now / SECOND)
+        now_s, most = now / SECOND, self._limits.sequences
+        while self._left and self._waiting and not self._blocked and len(self._running) < most:
+            id = self._order.next(now_s)
             sequence = self._waiting[id] if id is not None else None
             if id is None or sequence is None or not self._fits(sequence):
                 self._blocked = True
                 return
-            self._order.start(id, now / SECOND)
+            self._order.start(id, now_s)
             del self._waiting[id]
             self._running[id] = sequence
             if sequence.admitted < 0:

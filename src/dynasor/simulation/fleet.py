@@ -47,6 +47,8 @@ class Fleet:
         keeps_live: whether memory for prefixes is taken first from programs without requests, and not from the least
             recent; inside the engine only.
         request_s: what a request takes beside its steps: so much later its end is known.
+        entry_s: what a server takes to read a request, one after the other, before its engine has it.
+        shares_prefixes: whether the requests of a program share the memory of their prompt.
         faults: replicas that die.
     """
 
@@ -59,6 +61,8 @@ class Fleet:
     front_limit: int | None = None
     keeps_live: bool = True
     request_s: float = 0.0
+    entry_s: float = 0.0
+    shares_prefixes: bool = True
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:

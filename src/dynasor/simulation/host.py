@@ -4,15 +4,17 @@ What is answered comes from recordings, when from the accelerators. It moves req
 tells of its progress; it holds no policy. The same plan gives the same bytes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from dynasor.programs.session import Cancel, Effect, Finished, Outcome, Session, Submit
-from dynasor.request import Completion, Finish, ProgramId, Recorded, Request, RequestId, Sample
+from dynasor.request import Completion, Finish, ProgramId, Report, Request, RequestId
 from dynasor.scheduling.estimate import expected_knob
+from dynasor.simulation.answering import Answering, answering
 from dynasor.simulation.fleet import Fault
 from dynasor.simulation.kernel import Kernel, picoseconds
 from dynasor.simulation.outcome import ProgramRow, SimulatedRun
+from dynasor.simulation.paced import Paced
 from dynasor.simulation.plan import PlannedProgram, SimulationPlan
 from dynasor.simulation.requests import Served, SimulatedRequest
 from dynasor.simulation.station import FrontedStation, Station, Work
@@ -24,7 +26,7 @@ class _Running:
 
     planned: PlannedProgram
     session: Session
-    samples: Sequence[Sample]
+    answering: Answering
     station: Station
     arrived_at: float
     depth: int = -1
@@ -57,9 +59,11 @@ class _Host:
         self._coming = iter(plan.programs)
         fleet = plan.fleet
         kind = Station if fleet.front_limit is None else FrontedStation
-        self._stations = [kind(self._kernel, fleet, self._ended) for _ in range(fleet.replicas)]
+        self._stations = [kind(self._kernel, fleet, self._ended, self._grew) for _ in range(fleet.replicas)]
         self._faults = fleet.faults
+        self._paced = Paced(plan.overload)
         self._request_ps = picoseconds(fleet.request_s)
+        self._shares_prefixes = fleet.shares_prefixes
         self._running: dict[ProgramId, _Running] = {}
         self._stranded: list[tuple[_Running, SimulatedRequest]] = []  # nobody lives who could serve these
         self._rows: list[ProgramRow] = []
@@ -85,11 +89,12 @@ class _Host:
 
     def _arrive(self, planned: PlannedProgram) -> None:
         session, now = planned.session(), self._kernel.now_s
-        running = _Running(planned, session, planned.samples, self._least_loaded(), now)
+        running = _Running(planned, session, answering(planned), self._least_loaded(), now)
         if session.program.id in self._running:
             raise AssertionError(f"program {session.program.id} runs already; the ids of a plan differ")
         self._running[session.program.id] = running
         self._begin(running)
+        self._paced.now(now)
         self._apply(running, session.start(now))
         self._await_next()
 
@@ -122,6 +127,7 @@ class _Host:
     def _land(self, served: Served) -> None:
         if self._on_request is not None:
             self._on_request(served)
+        self._paced.served(served)
         running = self._running[served.id.program]
         if served.admitted_at is not None:
             running.prefix_tokens += served.prompt_tokens
@@ -130,20 +136,34 @@ class _Host:
             if running.started_at is None or served.admitted_at < running.started_at:
                 running.started_at = served.admitted_at
         running.cut.discard(served.id)
-        self._take(running, _completion(served, running.samples))
+        self._take(running, running.answering.completion(served))
+
+    def _grew(self, id: RequestId, tokens: int) -> None:
+        """A chain has come to where it can be asked; the program learns of it when that has come to it."""
+        self._kernel.at(self._kernel.now + self._request_ps, lambda: self._report(id, tokens))
+
+    def _report(self, id: RequestId, tokens: int) -> None:
+        running = self._running.get(id.program)
+        if running is not None and running.answering.grew(tokens):
+            now = self._kernel.now_s
+            self._paced.now(now)
+            self._apply(running, running.session.report(Report(id=id, text="", tokens=tokens), now))
 
     def _take(self, running: _Running, completion: Completion) -> None:
-        self._apply(running, running.session.land(completion, self._kernel.now_s))
+        now = self._kernel.now_s
+        self._paced.now(now)
+        self._apply(running, running.session.land(completion, now))
 
     def _apply(self, running: _Running, effects: Iterable[Effect]) -> None:
-        session = running.session
-        if session.program.id in running.station.scheduler.table:
-            running.station.scheduler.progress(
-                session.program.id,
+        program, scheduler = running.session.program, running.station.scheduler
+        if program.id in scheduler.table:
+            granted = running.session.granted
+            scheduler.progress(
+                program.id,
                 self._kernel.now_s,
-                remaining_knob=_remaining_knob(session),
-                knob=session.program.knob,
-                granted=session.granted,
+                remaining_knob=expected_knob(granted, program.setup.cap - program.knob, program.certaindex),
+                knob=program.knob,
+                granted=granted,
             )
         for effect in effects:
             match effect:
@@ -159,19 +179,18 @@ class _Host:
                     self._end(running, outcome)
 
     def _submit(self, running: _Running, request: Request) -> None:
-        index, planned = request.id.index, running.planned
-        if index >= len(running.samples):
-            fault = f"the recording has {len(running.samples)} samples; asked for number {index + 1}"
-            failed = Completion(id=request.id, finish=Finish.FAILED, error=fault)
-            self._kernel.at(self._kernel.now, lambda: self._take(running, failed))
+        planned, answer = running.planned, running.answering.ask(request)
+        if isinstance(answer, Completion):
+            self._kernel.at(self._kernel.now, lambda: self._take(running, answer))
             return
         asked = SimulatedRequest(
             id=request.id,
-            prompt_tokens=planned.prompt_tokens,
-            output_tokens=max(1, running.samples[index].tokens),
-            prefix=request.id.program,
-            prefix_tokens=planned.prompt_tokens,
+            prompt_tokens=planned.prompt_tokens + answer.prompt_tokens,
+            output_tokens=max(1, answer.tokens),
+            prefix=request.id.program if self._shares_prefixes else None,
+            prefix_tokens=planned.prompt_tokens if self._shares_prefixes else 0,
             depth=running.depth,
+            milestones=answer.milestones,
         )
         self._send(running, asked)
 
@@ -192,6 +211,8 @@ class _Host:
     def _end(self, running: _Running, outcome: Outcome) -> None:
         program, planned = running.session.program, running.planned
         del self._running[program.id]
+        if self._paced.overload is not None:
+            self._paced.overload.leave(program.id)
         running.station.scheduler.answered(program.id)
         running.station.scheduler.end(program.id, self._kernel.now_s)
         self._rows.append(
@@ -258,18 +279,3 @@ def _remaining_knob(session: Session) -> float:
     """What a program is expected to turn yet, as allocation and certaindex see it (paper 5.3.1)."""
     program = session.program
     return expected_knob(session.granted, program.setup.cap - program.knob, program.certaindex)
-
-
-def _completion(served: Served, samples: Sequence[Sample]) -> Completion:
-    if served.finish is not Finish.STOP:
-        return Completion(id=served.id, finish=served.finish, tokens=served.tokens, prompt_tokens=served.prompt_tokens)
-    sample = samples[served.id.index]
-    return Completion(
-        id=served.id,
-        text=sample.text,
-        tokens=sample.tokens,
-        prompt_tokens=served.prompt_tokens,
-        mean_logprob=sample.mean_logprob,
-        reward=sample.reward,
-        recorded=Recorded(sample.answer),
-    )

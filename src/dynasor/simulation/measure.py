@@ -1,42 +1,36 @@
-"""What an engine's steps take, as seen from outside: short experiments on anything that is an `Engine`.
+"""What an engine takes, as seen from outside: experiments on anything that is an `Engine`.
 
-It knows no server and no model. What else runs on the engine while it is measured, is measured too.
+It knows no server and no model. What else runs on the machine while it is measured, is measured too: so all experiments
+are made once, then all of them again, in another order, and of each the median counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from statistics import fmean
+from statistics import fmean, median
 
 from dynasor.clock import Clock
 from dynasor.engines.engine import Engine
 from dynasor.errors import EngineError
 from dynasor.request import Completion, Finish, ProgramId, Request, RequestId, Sampling
-from dynasor.simulation.fit import MeasuredStep, fit_line
+from dynasor.simulation.fit import Timing
 
-BEFORE_TOKENS = 16
-"""By then the prompts of all that were asked together are computed."""
-
-DECODED_TOKENS = 128
-PROMPT_SIZES = (0.125, 0.25, 0.5, 1.0)
+_ON = {"ignore_eos": True}
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "knoll", "larch")
 
 
 @dataclass(frozen=True, slots=True)
-class Prompts:
-    """What single prompts took to their first token: a line in their tokens.
+class Experiment:
+    """So many requests at once, each with a prompt of so many words, and an answer of so many tokens."""
 
-    Attributes:
-        base_s: of a request that computes next to nothing.
-    """
-
-    base_s: float
-    token_s: float
+    requests: int
+    words: int
+    tokens: int
 
 
 class Probe:
-    """Experiments on one engine.
+    """Makes experiments on one engine.
 
     Args:
         engine: does nothing else.
@@ -49,56 +43,46 @@ class Probe:
         self._rng = Random(f"{seed}/measured prompts")
         self._numbers: Iterator[int] = count()
 
-    async def decoding(self, sequences: int, words: int, repeats: int) -> MeasuredStep:
-        """So many requests at once, with prompts of so many words; the steps in which all of them decode.
-
-        What answers of some tokens take is taken from what answers of more do. What else runs on the machine only ever
-        adds to a time, so the quickest of each counts.
+    async def timings(self, experiments: Sequence[Experiment], repeats: int) -> list[Timing]:
+        """Make every experiment so many times, all of them in turns.
 
         Raises:
             EngineError: where a request fails, ends early, or is not counted.
         """
-        found = [await self._together(sequences, words, BEFORE_TOKENS) for _ in range(repeats)]
-        longer = [await self._together(sequences, words, BEFORE_TOKENS + DECODED_TOKENS) for _ in range(repeats)]
-        duration_s = (min(longer)[0] - min(found)[0]) / DECODED_TOKENS
-        if not duration_s > 0:
-            raise EngineError(
-                "longer answers took no longer; measure again, on a machine that is quiet", retryable=True
-            )
-        held = min(found)[1] + BEFORE_TOKENS + DECODED_TOKENS / 2
-        return MeasuredStep(sequences, 0, round(sequences * held), duration_s)
+        found: dict[Experiment, list[tuple[float, float]]] = {experiment: [] for experiment in experiments}
+        for _ in range(repeats):
+            for experiment in self._rng.sample(list(found), len(found)):
+                found[experiment].append(await self.together(experiment))
+        return [_timing(experiment, found[experiment]) for experiment in experiments]
 
-    async def prompts(self, words: int, repeats: int) -> Prompts:
-        """Requests of one generated token, one at a time, with prompts of up to so many tokens.
+    async def together(self, experiment: Experiment) -> tuple[float, float]:
+        """Seconds until the last of the answers has ended, and the mean tokens of their prompts.
 
         Raises:
-            EngineError: where a request fails, or is not counted.
+            EngineError: as for `timings`.
         """
-        sizes, times = [], []
-        for share in PROMPT_SIZES:
-            found = [await self._together(1, max(8, round(share * words)), 1) for _ in range(repeats)]
-            sizes.append(fmean(tokens for _, tokens in found))
-            times.append(min(time_s for time_s, _ in found))
-        base_s, token_s = fit_line(sizes, times)
-        return Prompts(base_s, token_s)
-
-    async def _together(self, sequences: int, words: int, tokens: int) -> tuple[float, float]:
-        """Seconds until the last of so many answers has ended, and the mean tokens of their prompts."""
-        asked = [self._request(words, tokens) for _ in range(sequences)]
+        asked = [self._request(experiment) for _ in range(experiment.requests)]
         began = self._clock.now()
         for request in asked:
             self._engine.submit(request)
         ended: list[Completion] = []
-        while len(ended) < sequences:
+        while len(ended) < len(asked):
             ended += await self._engine.ready()
         took = self._clock.now() - began
-        return took, fmean(_counted(completion, tokens) for completion in ended)
+        return took, fmean(_counted(completion, experiment.tokens) for completion in ended)
 
-    def _request(self, words: int, tokens: int) -> Request:
+    def _request(self, experiment: Experiment) -> Request:
         number = next(self._numbers)
-        text = " ".join(self._rng.choice(_WORDS) for _ in range(words))
-        sampling = Sampling(temperature=1.0, max_tokens=tokens)
-        return Request(RequestId(ProgramId("measured"), number), f"{number} {text}", sampling)
+        text = " ".join(self._rng.choice(_WORDS) for _ in range(experiment.words))
+        sampling = Sampling(temperature=1.0, max_tokens=experiment.tokens)
+        return Request(RequestId(ProgramId("measured"), number), f"{number} {text}", sampling, extra_body=dict(_ON))
+
+
+def _timing(experiment: Experiment, found: Sequence[tuple[float, float]]) -> Timing:
+    middle = median(took for took, _ in found)
+    spread = median(abs(took - middle) for took, _ in found) / middle if middle else 0.0
+    prompt_tokens = max(1, round(fmean(tokens for _, tokens in found)))
+    return Timing(experiment.requests, prompt_tokens, experiment.tokens, middle, spread)
 
 
 def _counted(completion: Completion, tokens: int) -> int:

@@ -27,12 +27,18 @@ class Model:
         cache_tokens: that its memory holds.
         limits: what its engine is started with.
         request_s: what a request takes beside its steps, in the server and on the way to it.
+        entry_s: what the server takes to read a request, one after the other, before its engine has it.
+        block_tokens: of a block of the cache.
+        shares_prefixes: whether requests that begin alike share blocks.
     """
 
     cost: CostModel
     cache_tokens: int
     limits: Limits = Limits()  # noqa: RUF009  (frozen)
     request_s: float = 0.0
+    entry_s: float = 0.0
+    block_tokens: int = 16
+    shares_prefixes: bool = True
 
 
 MODELS: Mapping[str, Callable[[], Model]] = {
@@ -60,6 +66,9 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_tokens: int
     sequences: int
     step_tokens: int
+    entry_s: float = 0.0
+    block_tokens: int = 16
+    shares_prefixes: bool = True
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,7 +82,13 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The accelerator that it describes."""
         engine, line = self.engine, msgspec.to_builtins(self.cost)
         return Model(
-            Linear(**line), engine.cache_tokens, Limits(engine.sequences, engine.step_tokens), engine.request_s
+            Linear(**line),
+            engine.cache_tokens,
+            Limits(engine.sequences, engine.step_tokens),
+            engine.request_s,
+            engine.entry_s,
+            engine.block_tokens,
+            engine.shares_prefixes,
         )
 
 
@@ -128,4 +143,6 @@ def _lines(file: ModelFile) -> Iterator[str]:
 
 def _written(value: Value) -> str:
     """A value of TOML: its strings are those of JSON, but for DEL; its numbers are Python's."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from dynasor.allocation.overload import Overload
+from dynasor.datasets.probed_traces import ProbedChain
 from dynasor.programs.session import Session
 from dynasor.request import Sample
 from dynasor.scheduling.estimate import Kind
@@ -17,6 +19,7 @@ class PlannedProgram:
         arrives_at: in seconds from the start.
         session: makes its session; called when it comes. The ids of the programs of a plan differ.
         samples: its recorded answers, number i for its request i.
+        chain: the recorded chain of a program that probes one; its samples are not asked for then.
         prompt_tokens: of its prompt, which all of its requests share.
         deadline: the instant by which its answer is due; None for no deadline.
         kind: what it has in common with programs whose branches are of about the same length.
@@ -31,12 +34,18 @@ class PlannedProgram:
     deadline: float | None = None
     kind: Kind = Kind()  # noqa: RUF009  (frozen)
     even_tokens: int | None = None
+    chain: ProbedChain | None = None
     correct: Callable[[str | None], float | None] = lambda answer: None
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationPlan:
-    """A run: programs in the order of their arrival, which may be a stream, and the fleet that serves them."""
+    """A run: programs in the order of their arrival, which may be a stream, and the fleet that serves them.
+
+    Attributes:
+        overload: what the allocators of programs ask that are due; it is kept informed, and of one run only.
+    """
 
     programs: Iterable[PlannedProgram]
     fleet: Fleet
+    overload: Overload | None = None

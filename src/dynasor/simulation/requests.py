@@ -15,6 +15,7 @@ class SimulatedRequest(msgspec.Struct, frozen=True, kw_only=True):
         prefix: what the first `prefix_tokens` of its prompt are known by to those that begin alike; None where nobody
             does.
         depth: how many steps of its program came before it.
+        milestones: counts of generated tokens, rising and below `output_tokens`, at which whoever asked is told.
     """
 
     id: RequestId
@@ -23,6 +24,7 @@ class SimulatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str | None = None
     prefix_tokens: int = 0
     depth: int = 0
+    milestones: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse counts that no request has."""

@@ -45,15 +45,17 @@ class ProgramEviction:
 
     def look(self, prefix: str) -> None:
         """Requests of a program have come or gone: what is kept of it may be wanted now, or no longer."""
-        wanted = self._is_wanted(prefix)
-        here, there = (self._over, self._wanted) if wanted else (self._wanted, self._over)
-        if prefix in here:
-            del here[prefix]
-            there[prefix] = None
+        if prefix in self._over:
+            if self._is_wanted(prefix):
+                del self._over[prefix]
+                self._wanted[prefix] = None
+        elif prefix in self._wanted and not self._is_wanted(prefix):
+            del self._wanted[prefix]
+            self._over[prefix] = None
 
     def _is_wanted(self, prefix: str) -> bool:
-        program = ProgramId(prefix)
-        return program in self._table and self._table[program].is_active
+        row = self._table.get(ProgramId(prefix))
+        return row is not None and row.is_active
 
 
 class ScheduledOrder:

@@ -13,7 +13,7 @@ from dynasor.scheduling.scheduler import Scheduler
 from dynasor.scheduling.waiting import Waiting
 from dynasor.simulation.accelerator import Accelerator
 from dynasor.simulation.fleet import Fleet
-from dynasor.simulation.kernel import SECOND, Kernel
+from dynasor.simulation.kernel import SECOND, Kernel, picoseconds
 from dynasor.simulation.kv_cache import KvCache
 from dynasor.simulation.replica import Replica
 from dynasor.simulation.requests import Served, SimulatedRequest
@@ -54,8 +54,15 @@ class Station:
         is_up: whether it lives.
     """
 
-    def __init__(self, kernel: Kernel, fleet: Fleet, on_end: Callable[[Served], None]) -> None:
-        self._kernel, self._fleet, self._on_end = kernel, fleet, on_end
+    def __init__(
+        self,
+        kernel: Kernel,
+        fleet: Fleet,
+        on_end: Callable[[Served], None],
+        on_growth: Callable[[RequestId, int], None],
+    ) -> None:
+        self._kernel, self._fleet, self._on_end, self._on_growth = kernel, fleet, on_end, on_growth
+        self._told: dict[RequestId, int] = {}  # generated tokens of requests that run, as far as they are known
         self._here: dict[RequestId, SimulatedRequest] = {}
         self._done = Work()
         self.is_up = True
@@ -86,6 +93,7 @@ class Station:
         """All is lost; returns the requests that were here, in the order in which they came."""
         lost = list(self._here.values())
         self._here.clear()
+        self._told.clear()
         self._replica.stop()
         self._done.add(self._accelerator)
         self.is_up = False
@@ -107,11 +115,18 @@ class Station:
 
     def _run(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
-        self._replica = Replica(self._kernel, accelerator, self._ended)
+        entry_ps = picoseconds(self._fleet.entry_s)
+        self._replica = Replica(self._kernel, accelerator, self._ended, entry_ps, self._grew)
 
     def _ended(self, served: Served) -> None:
+        self._told.pop(served.id, None)
         if self._here.pop(served.id, None) is not None:  # else it was lost before anybody could be told
             self._on_end(served)
+
+    def _grew(self, id: RequestId, tokens: int) -> None:
+        self.scheduler.served(id, tokens - self._told.get(id, 0), self._kernel.now_s)
+        self._told[id] = tokens
+        self._on_growth(id, tokens)
 
     def _cached_tokens(self, waiting: Waiting) -> int:
         cache = self._accelerator.cache
@@ -136,8 +151,8 @@ class FrontedStation(Station):
 
     def cancel(self, id: RequestId) -> None:
         """Cut a request, in front or in the engine."""
-        accelerator, now = self._accelerator, self._kernel.now_s
-        if id in self._here and not accelerator.has(id):
+        now = self._kernel.now_s
+        if id in self._here and not self._replica.has(id):
             del self._here[id]
             self.scheduler.remove(id, now)
             unstarted = Served.unstarted(id, now)
