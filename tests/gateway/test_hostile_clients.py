@@ -58,6 +58,16 @@ async def hasty(backend: tuple[str, Recorder]) -> AsyncIterator[GatewayHere]:
         (b'{"x": ' + b"[" * 65 + b"]" * 65 + b"}", "too_deep"),
         (b'{"x": ' + b'{"a":' * 80 + b"1" + b"}" * 80 + b"}", "too_deep"),
         (b'{"x": ' + b"[" * 9000 + b"]" * 9000 + b"}", "too_deep"),
+        (b'{"model": "tiny", "messages": [{"role": "\xff"}]}', "invalid_json"),
+        (b'{"model": "tiny@sc", "messages": [{"role": "user", "content": "\xed\xa0\x80"}]}', "invalid_json"),
+        (b'{"model": "tiny@sc", "messages": [{"role": "user", "content": 1e400}]}', "invalid_value"),
+        (b'{"model": "tiny@sc", "messages": [{"role": "user", "x": ' + b"9" * 5000 + b"}]}", "invalid_value"),
+        (
+            b'{"model": "tiny@sc", "messages": [{"role": "user", "content": "2"}], "dynasor": {"token_budget": '
+            + b"1" * 400
+            + b"}}",
+            "invalid_value",
+        ),
         (b'{"program_id": "../etc"}', "invalid_value"),
         (b'{"program_id": ""}', "invalid_value"),
         (msgspec.json.encode({"program_id": "x" * 129}), "invalid_value"),

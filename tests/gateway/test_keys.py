@@ -1,5 +1,6 @@
 """Keys: kept as hashes, compared in constant time, and none that everybody knows."""
 
+import itertools
 from hashlib import sha256
 
 import pytest
@@ -33,6 +34,7 @@ def test_every_key_of_a_tenant_opens() -> None:
         b"Bearer " + TEAM.key_hashes[0].encode(), b"Bearer \";DROP TABLE keys;--", b"Bearer ${jndi:ldap://x/y}",
         b"Bearer %s%s%n", b"Bearer \x00",
     ],
+    ids=itertools.count(),  # new keys every time are no names of tests
 )  # fmt: skip
 def test_everything_else_is_401(value: bytes) -> None:
     with pytest.raises(Refused) as told:

@@ -199,8 +199,11 @@ async def test_a_log_whose_reader_is_gone_is_passed_over() -> None:
 
 
 @pytest.mark.slow
-async def test_the_command_writes_it_to_the_standard_error() -> None:
-    async with serving_at(Recorder().app()) as url, serve("--backend", url, "--log-format", "json") as gateway:
+@pytest.mark.parametrize("where", ["option", "file"])
+async def test_the_command_writes_it_to_the_standard_error(where: str, tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text('log_format = "json"')
+    told = ["--log-format", "json"] if where == "option" else ["--config", str(tmp_path / "gateway.toml")]
+    async with serving_at(Recorder().app()) as url, serve("--backend", url, *told) as gateway:
         assert (await ask(gateway.port, completion(QUESTION))).status == 200
         assert gateway.process.stderr is not None
         async with asyncio.timeout(10):

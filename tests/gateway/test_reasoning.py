@@ -155,7 +155,7 @@ async def test_whoever_leaves_frees_the_engine_within_a_second(here: GatewayHere
         ({"extra_body": {"dynasor": {"scorer": "logprob"}}}, "dynasor", "sc reads no scores"),
         ({"extra_body": {"dynasor": {"settings": {"a": 1}}}}, "dynasor", "sc has no settings"),
         ({"extra_body": {"dynasor": {"deadline_s": 0}}}, "dynasor.deadline_s", "more than 0"),
-        ({"extra_body": {"dynasor": {"token_budget": 0}}}, "dynasor.token_budget", "1 or more"),
+        ({"extra_body": {"dynasor": {"token_budget": 0}}}, "dynasor.token_budget", "must be 1 to"),
         ({"model": "builtin@sc:cap=many"}, "model", "must be a whole number"),
         ({"model": "builtin@best-of-n", "extra_body": {"dynasor": {"scorer": "reward"}}}, "dynasor", "has none"),
         ({"model": "builtin@best-of-n", "extra_body": {"dynasor": {"scorer": "x"}}}, "dynasor", "unknown scorer"),

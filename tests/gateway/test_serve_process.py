@@ -88,7 +88,7 @@ async def test_the_built_in_model_answers_the_real_client() -> None:
     async with serve() as gateway:
         base = f"http://127.0.0.1:{gateway.port}/v1"
         async with openai.AsyncOpenAI(base_url=base, api_key="none", max_retries=0) as client:
-            assert [model.id async for model in client.models.list()] == ["builtin"]
+            assert [model.id async for model in client.models.list() if "@" not in model.id] == ["builtin"]
             asked = {"model": "builtin", "messages": [{"role": "user", "content": WORDS}], "temperature": 0.0}
             answer = await client.chat.completions.create(**asked)  # type: ignore[call-overload]
             text = answer.choices[0].message.content

@@ -71,6 +71,7 @@ def test_what_is_given_goes_before_the_file(file: Path) -> None:
         ("[[tenants]]\nname = 'a'\nkey_hashes = ['x']", "no SHA-256"),
         ("limits = 3", "Expected `object`, got `int` - at `$.limits`"),
         ("tenants = 3", "Expected `array`, got `int` - at `$.tenants`"),
+        ("log_format = 'xml'", "log_format is 'xml'; it must be one of text, json, none"),
         ("port =", "is not TOML"),
         ("host = '0.0.0.0'", "there are no keys"),
         ("host = 'gpu1'", "there are no keys"),

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import web
 
+from dynasor.clock import WallClock
 from dynasor.engines.endpoint import Timeouts
 from dynasor.gateway.backends import Backends
 from dynasor.gateway.upstream import Upstream
@@ -147,7 +148,7 @@ async def test_a_model_is_asked_where_it_is() -> None:
         listed = (await ask(here.port, request("GET", "/v1/models"))).json["data"]
     assert [b'"large"' in body for _, _, body in second.requests] == [True, True]
     assert [b'"tiny"' in body for _, _, body in first.requests] == [True]
-    assert {model["id"] for model in listed} == {"tiny", "large"}
+    assert {model["id"] for model in listed if "@" not in model["id"]} == {"tiny", "large"}
 
 
 async def test_during_an_outage_little_is_sent_twice(pair: tuple[GatewayHere, Recorder, Recorder]) -> None:
@@ -198,3 +199,37 @@ async def test_health_is_asked_now_and_then() -> None:
         await backends.close()
         assert set(clock.waits) == {2.0}
         assert list(backends.models()) == ["tiny"]
+
+
+async def test_what_a_lost_backend_had_waits_for_the_budget_and_is_answered_all(
+    pair: tuple[GatewayHere, Recorder, Recorder],
+) -> None:
+    """Though all are lost at once, few are sent again at one time; one whose client has left is not."""
+    here, first, second = pair
+    gone, most, now = asyncio.Event(), 0, 0
+
+    async def goes(http: web.Request) -> web.StreamResponse:
+        await gone.wait()
+        return await hang_up(http)
+
+    async def takes_a_while(_: web.Request) -> web.StreamResponse:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await WallClock().sleep(0.002)
+        now -= 1
+        return web.json_response({"choices": []})
+
+    first.answer, second.answer = goes, takes_a_while
+    healthy = here.serving.backends.all[1]
+    models, healthy.models = healthy.models, {}  # so that all go to the one that will be lost
+    asked = [asyncio.ensure_future(ask(here.port, completion(QUESTION))) for _ in range(20)]
+    await until(lambda: len(first.requests) == 20)
+    healthy.models = models
+    gone.set()
+    await until(lambda: len(second.requests) > 0)
+    asked[-1].cancel()
+    answers = await asyncio.gather(*asked[:-1])
+    assert {answer.status for answer in answers} == {200}
+    assert 1 <= most <= 3
+    await until(lambda: here.serving.backends.in_flight == 0)

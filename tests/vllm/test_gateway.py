@@ -42,12 +42,14 @@ async def generated(server: VLLMServer) -> int:
 
 def asking(name: str, algorithm: str) -> dict[str, Any]:
     body: dict[str, Any] = {"algorithm": algorithm, "alternatives": True}
-    if algorithm == "probed-cot":
+    if algorithm.startswith("probed"):
         body["settings"] = PROBES
     return {"model": name, "messages": MESSAGES, "max_tokens": 128, "extra_body": {"dynasor": body}}
 
 
-@pytest.mark.parametrize("algorithm", ["sc", "weighted-sc", "best-of-n", "rebase", "mcts", "probed-cot", "deepconf"])
+@pytest.mark.parametrize(
+    "algorithm", ["sc", "weighted-sc", "best-of-n", "rebase", "mcts", "probed-cot", "probed-sc", "deepconf"]
+)
 async def test_each_algorithm_answers_and_counts_every_token(
     policy_server: VLLMServer, client: openai.AsyncOpenAI, algorithm: str
 ) -> None:

@@ -53,6 +53,7 @@ def read_asked(body: bytes, limits: Limits) -> Asked:
         Refused: it is not JSON, a field is of the wrong type, or it asks for more than it may.
     """
     try:
+        _ = body.isascii() or body.decode()  # what is not read here must be sound too
         asked = _READ.decode(body)
     except msgspec.ValidationError as fault:
         raise Refused(400, f"the body cannot be read: {fault}", "invalid_value", _field(str(fault))) from None

@@ -5,6 +5,7 @@ Where a program's requests go, and whether a backend is asked at all, is decided
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -70,6 +71,7 @@ class Backends:
         self.clock, self._policy = clock, policy
         self._placement = Placement(policy)
         self._reissued = 0
+        self._held: deque[asyncio.Future[None]] = deque()  # calls over the budget
 
     @property
     def in_flight(self) -> int:
@@ -107,9 +109,28 @@ class Backends:
         """Whether a call that was lost so many times may be sent once more; whoever does so calls `reissue`."""
         return attempts <= self._policy.reissues and self._policy.may_reissue(self._reissued, self.in_flight)
 
+    async def reissue_soon(self, call: Call, tried: Collection[Backend]) -> bool:
+        """Whether a lost call is sent to another backend that works; over the budget it waits until it may be."""
+        while call.attempts <= self._policy.reissues and self._works_elsewhere(call, tried):
+            if self.may_reissue(call.attempts):
+                return True
+            held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._held.append(held)
+            await held
+        return False
+
     def reissue(self, change: int) -> None:
         """So many more calls are at a backend that were lost before."""
         self._reissued += change
+        while change < 0 and self._held:
+            held = self._held.popleft()
+            if not held.done():  # whose client has not left
+                held.set_result(None)
+                change += 1
+
+    def _works_elsewhere(self, call: Call, tried: Collection[Backend]) -> bool:
+        others = [backend for backend in self.all if backend not in tried and backend.breaker.admits]
+        return any(call.asked.model in backend.models or not backend.models for backend in others)
 
     async def watch(self) -> None:
         """Look after the health of all, until cancelled."""

@@ -3,6 +3,7 @@
 It is filled in as the request goes on, and is handed to whoever listens when it has ended.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dynasor.gateway.asked import Asked
@@ -27,6 +28,8 @@ class Call:
             None before.
         backend: that answered it, or was asked last.
         attempts: backends asked.
+        lost: the attempts that a backend lost: when, where, and a word for it.
+        onward: headers that tell a backend of the trace that it is part of; empty: as the client told it.
     """
 
     exchange: Exchange
@@ -42,4 +45,6 @@ class Call:
     first_at: float | None = None
     backend: str = ""
     attempts: int = 0
+    lost: list[tuple[float, str, str]] = field(default_factory=list)
+    onward: Mapping[str, str] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)

@@ -1,10 +1,10 @@
 """The routes that ask a model: who asks, what, and whether it may; what answers then is handed in."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from itertools import count
 
 from dynasor.clock import Clock
-from dynasor.gateway.admission import Admission
 from dynasor.gateway.asked import read_asked
 from dynasor.gateway.call import Call
 from dynasor.gateway.client_programs import scoped
@@ -24,21 +24,21 @@ class Completions:
     """`/v1/chat/completions` and `/v1/completions`."""
 
     def __init__(
-        self, answer: Answer, admission: Admission, door: Doorkeeper, limits: Limits, draining: Draining,
-        clock: Clock, ended: Callable[[Call], None] | None = None,
+        self, answer: Answer, turn: Callable[[Call], AbstractAsyncContextManager[None]], door: Doorkeeper,
+        limits: Limits, draining: Draining, clock: Clock, ended: Callable[[Call], None] | None = None,
     ) -> None:  # fmt: skip
         """Nothing is asked yet.
 
         Args:
             answer: answers a call whose turn has come.
-            admission: gives turns.
+            turn: of a call, as a context: to enter is to wait for it.
             door: knows whose request it is.
             limits: of one request.
             draining: whether new requests are taken.
             clock: of all instants.
             ended: is told of every call at its end.
         """
-        self._answer, self._admission, self._door, self._limits = answer, admission, door, limits
+        self._answer, self._turn, self._door, self._limits = answer, turn, door, limits
         self._draining, self._clock, self._ended = draining, clock, ended
         self._numbers = count()
 
@@ -58,7 +58,7 @@ class Completions:
         call = Call(exchange, tenant, asked, body, identity, program, path, now, deadline_s)
         exchange.watch()
         try:
-            async with self._admission.turn(call):
+            async with self._turn(call):
                 await self._answer(call)
         finally:
             if self._ended is not None:

@@ -4,7 +4,7 @@ It bounds what a client may send, and tells when the client has left. It knows n
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 
 from dynasor.gateway.refusals import Refused
@@ -117,6 +117,27 @@ class Exchange:
                 return await self._rest(piece, most)
         except TimeoutError:
             raise Refused(408, f"the body did not come within {limit_s:g} s", "request_timeout") from None
+
+    async def pieces(self, most: int, limit_s: float) -> AsyncIterator[bytes]:
+        """The body as it comes, of so many bytes at most, each piece within so many seconds; in place of `body`.
+
+        Raises:
+            Refused: it is longer, or comes too slowly.
+            ClientLeft: it ends in the midst.
+        """
+        told, size = self.headers.get(b"content-length", b""), 0
+        if told.isdigit() and int(told) > most:
+            raise _too_long(most)
+        while not self._whole:
+            try:
+                async with asyncio.timeout(limit_s):
+                    piece = await self._piece()
+            except TimeoutError:
+                raise Refused(408, f"nothing of the body came for {limit_s:g} s", "request_timeout") from None
+            size += len(piece)
+            if size > most:
+                raise _too_long(most)
+            yield piece
 
     async def left(self) -> None:
         """Wait until the client is gone, or has the whole answer; what it still sends is passed over."""

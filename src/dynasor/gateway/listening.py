@@ -10,7 +10,7 @@ import logging
 import resource
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -27,6 +27,7 @@ from dynasor.gateway.refusals import Refused
 
 _TICK_S = 0.05
 _SOCKETS = 1 << 16
+_OTHER_FILES = 64  # that a gateway has open beside its connections
 _COLLECTED_EVERY = (20_000, 20, 20)  # objects: a request leaves few cycles; Python's own 700 cost 8 % of the processor
 _LAST_WORDS_S = 1  # for answers that were stopped to tell so
 
@@ -37,7 +38,8 @@ class Listening:
 
     Attributes:
         port: 0 for any that is free.
-        connections: at one time; further ones are closed at once.
+        connections: at one time; further ones are closed at once. Fewer, where the system allows fewer open files.
+        at_backends: connections to these at one time, for which as many open files are kept free as there can be.
         keep_alive_s: that a connection may stay open without a request.
         grace_s: that open answers get to finish when the gateway is told to end.
     """
@@ -45,6 +47,7 @@ class Listening:
     host: str = "127.0.0.1"
     port: int = 8080
     connections: int = 20_000
+    at_backends: int = 256
     keep_alive_s: int = 75
     grace_s: float = 30.0
 
@@ -140,6 +143,7 @@ class GatewayServer(uvicorn.Server):
     """Serves a gateway until it is told to end, once for a slow end and twice for a quick one."""
 
     def __init__(self, gateway: Gateway, draining: Draining, listening: Listening, limits: Limits) -> None:
+        listening = replace(listening, connections=_affordable(listening, _allowed_files()))
         super().__init__(configuration(gateway, listening, limits))
         self._gateway, self._draining, self._grace_s = gateway, draining, listening.grace_s
         self._ending: asyncio.Task[None] | None = None
@@ -157,7 +161,6 @@ class GatewayServer(uvicorn.Server):
             DynasorError: it could not begin.
         """
         self._listens = listens
-        _allow_many_sockets()
         try:
             self.run()
         except SystemExit:
@@ -218,13 +221,21 @@ def configuration(gateway: Gateway, listening: Listening, limits: Limits) -> uvi
     )
 
 
-def _allow_many_sockets() -> None:
-    """A connection takes two; the usual limit of 1024 is for programs that use select()."""
+def _allowed_files() -> int:
+    """How many files this process may have open, once that is raised: the usual 1024 is for programs with select()."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _SOCKETS if most == resource.RLIM_INFINITY else min(most, _SOCKETS)
     if now != resource.RLIM_INFINITY and now < wanted:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            return wanted
+    return _SOCKETS if now == resource.RLIM_INFINITY else now
+
+
+def _affordable(listening: Listening, files: int) -> int:
+    """Connections of clients, such that one that is let in can be passed on."""
+    free = max(files - _OTHER_FILES, 2)
+    return min(listening.connections, free - min(listening.at_backends, free // 2))
 
 
 def _too_large(most: int) -> Refused:

@@ -70,7 +70,7 @@ class Observation:
         seen.ended_at = now
         if exchange.stopped is not None:
             seen.reason = _reason(exchange.stopped)
-        elif exchange.status == _BUG and seen.reason is None:
+        elif exchange.status == _BUG and seen.reason is None and not _was_answered(seen):
             seen.reason = "internal_error"
         for listener in self.listeners:
             listener(seen)
@@ -87,6 +87,11 @@ class Observation:
                 raise
 
         return observed
+
+
+def _was_answered(seen: Seen) -> bool:
+    """Whether it is a backend's answer that was passed on."""
+    return seen.call is not None and seen.call.first_at is not None
 
 
 def _reason(fault: Refused | DynasorError) -> str:

@@ -12,6 +12,7 @@ from dynasor.gateway.exchange import EVENTS
 from dynasor.gateway.identity import forwarded
 from dynasor.gateway.patience import Patience, Wait
 from dynasor.gateway.refusals import Refused
+from dynasor.gateway.trace_context import told_in
 from dynasor.gateway.upstream import Arrived, BackendFault, broke_off
 
 _PASSING = frozenset({502, 503, 504})  # of a server that cannot answer now; another one may
@@ -33,23 +34,25 @@ class PassOn:
         """
         headers = forwarded(call.exchange.headers, call.identity, call.tenant.name)
         headers["Content-Type"] = "application/json"
+        headers |= call.onward or told_in(call.exchange.headers)
         tried: list[Backend] = []
         fault: Refused | None = None
-        while (backend := self._next(call, tried, fault)) is not None:
+        while (backend := await self._next(call, tried, fault)) is not None:
             tried.append(backend)
             try:
                 return await self._attempt(call, backend, headers)
             except BackendFault as lost:
+                call.lost.append((self._backends.clock.now(), backend.upstream.url, lost.code or str(lost.status)))
                 if call.exchange.begun:
                     raise
                 fault = lost
         raise fault or Refused(503, "there is no backend", "backend_down")
 
-    def _next(self, call: Call, tried: list[Backend], fault: Refused | None) -> Backend | None:
+    async def _next(self, call: Call, tried: list[Backend], fault: Refused | None) -> Backend | None:
         """The backend to ask; after a fault another one, or, where there is no other, the same once more."""
         if fault is None:
             return self._backends.choose(call, ())
-        if not self._backends.may_reissue(call.attempts):
+        if not (await self._backends.reissue_soon(call, tried) or self._backends.may_reissue(call.attempts)):
             return None
         other = self._backends.choose(call, tried)
         if other is None and call.attempts == 1 and fault.code == "backend_broke_off":

@@ -34,6 +34,11 @@ class Quota:
         self._requests = Bucket(tenant.requests_per_minute) if tenant.requests_per_minute else None
         self._tokens = Bucket(tenant.tokens_per_minute) if tenant.tokens_per_minute else None
 
+    def wait_s(self, now: float) -> float:
+        """How long until one more request may be admitted; it is not counted."""
+        buckets = [bucket for bucket in (self._tokens, self._requests) if bucket is not None]
+        return max((bucket.wait_s(1.0, now) for bucket in buckets), default=0.0)
+
     def admit(self, now: float) -> None:
         """Count one request.
 

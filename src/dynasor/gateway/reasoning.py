@@ -57,8 +57,17 @@ class Sessions(Protocol):
         ...
 
 
+Begins = Callable[[Call, Wish, ContainedSession, float | None], None]
+"""Is told of a call, of the session that will answer it, and of the instant at which its answer is due."""
+
+
 class Reasoning:
-    """Answers calls, as `gateway.completions` has it."""
+    """Answers calls, as `gateway.completions` has it.
+
+    Attributes:
+        hosts: run programs.
+        listeners: are told of every program before it is submitted; they must not raise.
+    """
 
     def __init__(
         self, hosts: Hosts, sessions: Sessions, wishes: Wishes, settings: ReasoningSettings, clock: Clock,
@@ -76,8 +85,17 @@ class Reasoning:
             reading_s: that a client may leave an event unread.
         """
         self.hosts = hosts
+        self.listeners: list[Begins] = []
         self._sessions, self._wishes, self._settings = sessions, wishes, settings
         self._clock, self._otherwise, self._reading_s = clock, otherwise, reading_s
+
+    def asks(self, call: Call) -> bool:
+        """Whether a call asks for reasoning.
+
+        Raises:
+            Refused: 404, for a model NAME@ALGORITHM where neither that name nor such an algorithm is known.
+        """
+        return self._wishes.is_one(call.asked)
 
     async def __call__(self, call: Call) -> None:
         """Answer, or hand on."""
@@ -94,17 +112,24 @@ class Reasoning:
             EngineError: the engine let it down.
         """
         wish, question = self._wishes.read(call.asked), read_question(call, self._settings)
-        service = await self.hosts(wish.model)
+        host = await self.hosts(wish.model, call.tenant)
+        service = host.service
+        host.admit(call.tenant)
         id = secrets.token_hex(12)
         due_s = self._due_s(call, wish)
+        if due_s is not None and wish.refuse_late:
+            host.admit_in_time(due_s)
         due = None if due_s is None or service.overload is None else (service.overload, due_s)
         session = self._made(id, wish, question, call, due)
         deadline = None if due_s is None else self._clock.now() + due_s
+        for begins in self.listeners:
+            begins(call, wish, session, deadline)
         try:
             ticket = service.submit(session, data_set=wish.model or "", deadline=deadline)
         except UsageError as fault:
             raise _unfit(fault) from None
         call.attempts += 1
+        call.started_at = self._clock.now()
         try:
             await self._told(call, ticket, wish, question)
         finally:

@@ -93,8 +93,8 @@ def read_question(call: Call, settings: ReasoningSettings) -> Question:
     Raises:
         Refused: 400, with the field and the mend.
     """
-    fields: dict[str, Any] = msgspec.json.decode(call.body)
     try:
+        fields: dict[str, Any] = msgspec.json.decode(call.body)
         body = msgspec.convert(fields, _Body)
     except msgspec.ValidationError as fault:
         where = str(fault).partition("`$.")[2].rstrip("`")

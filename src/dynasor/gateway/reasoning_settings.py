@@ -22,8 +22,10 @@ class ReasoningSettings:
             the field is passed on to the model.
         reward: a reward model, as for `dynasor run --reward`.
         ordering: of the requests of all programs, as for `dynasor run --ordering`.
-        requests: at a backend at one time; further ones wait, in the order of the scheduler.
-        programs: that run at one time; further ones wait.
+        requests: of one tenant, at a backend or on their way to one at one time; further ones wait, in the order of the
+            scheduler.
+        programs: of one tenant that run at one time; further ones wait.
+        listed: whether `/v1/models` lists NAME@ALGORITHM for each model and algorithm too.
     """
 
     algorithm: str = "sc"
@@ -37,6 +39,7 @@ class ReasoningSettings:
     ordering: str = "aging+gang+sjf"
     requests: int = 64
     programs: int = 64
+    listed: bool = True
 
     def __post_init__(self) -> None:
         for name in ("cap", "max_cap", "max_tokens", "requests", "programs"):

@@ -4,9 +4,11 @@
 {"dynasor": {"algorithm": "sc", "cap": 20, "policy": "decided", "deadline_s": 5, "token_budget": 4000, ...}}
 {"reasoning_effort": "high"}, where the gateway's settings map it
 {"dynasor": {"saving_effort": "mid"}}, {"adaptive_compute": {...}}: see `programs.probing_requests`
+
+A name that a backend lists as it is means that model, whatever stands behind its `@`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +29,7 @@ _PROBING = frozenset({"saving_effort", "probe_interval", "certainty_window"})
 _PROBES = "probed-cot"
 _DIGITS = 10
 _LONGEST_POLICY = 1000  # characters
+_LARGEST_BUDGET = 10**12  # tokens: there is no such answer, and arithmetic holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ class Wish:
         cap, policy, scorer: None: the gateway's, or the algorithm's own.
         in_flight: start all branches at once and cut what turns out not to be needed.
         deadline_s: within which the answer is wanted; what would be late is granted less.
+        refuse_late: whether no answer is wanted where not even one branch can end in time.
         token_budget: nothing more is begun that would pass it.
         alternatives: whether the other answers are wanted too.
         progress: how a stream tells of it.
@@ -57,6 +61,7 @@ class Wish:
     scorer: str | None = None
     in_flight: bool = False
     deadline_s: float | None = None
+    refuse_late: bool = False
     token_budget: int | None = None
     alternatives: bool = False
     progress: Literal["none", "comments", "events"] = "none"
@@ -72,6 +77,7 @@ class _Told(msgspec.Struct, forbid_unknown_fields=True):
     scorer: str | None = None
     in_flight: bool = False
     deadline_s: float | None = None
+    refuse_late: bool = False
     token_budget: int | None = None
     settings: dict[str, int | float | str] | None = None
     alternatives: bool = False
@@ -81,23 +87,33 @@ class _Told(msgspec.Struct, forbid_unknown_fields=True):
 class Wishes:
     """Reads what requests ask for."""
 
-    def __init__(self, settings: ReasoningSettings, algorithms: Collection[str]) -> None:
+    def __init__(
+        self,
+        settings: ReasoningSettings,
+        algorithms: Collection[str],
+        models: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         """What is known.
 
         Args:
             settings: of the gateway.
             algorithms: their names, without settings.
+            models: tells the names of all that the backends list; none: nobody tells.
         """
-        self._settings, self._algorithms = settings, frozenset(algorithms)
+        self._settings, self._algorithms, self._models = settings, frozenset(algorithms), models
 
     def is_one(self, asked: Asked) -> bool:
-        """Whether a request asks for reasoning; it looks no closer than it must, for every request is looked at."""
+        """Whether a request asks for reasoning; it looks no closer than it must, for every request is looked at.
+
+        Raises:
+            Refused: 404: its model is NAME@ALGORITHM, and neither that name nor such an algorithm is known.
+        """
         if asked.adaptive_compute is not None:
             return True
         told = asked.dynasor
         if told is not None and not (isinstance(told, dict) and told.keys() == {_PROGRAM}):
             return not (isinstance(told, dict) and told.get("saving_effort") == "none")
-        if asked.model is not None and "@" in asked.model and self._suffixed(asked.model) is not None:
+        if asked.model is not None and "@" in asked.model and self._is_suffixed(asked.model):
             return True
         return asked.reasoning_effort is not None and asked.reasoning_effort in self._settings.efforts
 
@@ -119,14 +135,27 @@ class Wishes:
         _check(told)
         return Wish(
             model=model, algorithm=name, told=settings, settings=told.settings or {}, cap=cap, policy=told.policy,
-            scorer=told.scorer, in_flight=told.in_flight, deadline_s=told.deadline_s, token_budget=told.token_budget,
-            alternatives=told.alternatives, progress=told.progress,
+            scorer=told.scorer, in_flight=told.in_flight, deadline_s=told.deadline_s, refuse_late=told.refuse_late,
+            token_budget=told.token_budget, alternatives=told.alternatives, progress=told.progress,
         )  # fmt: skip
 
     def _suffixed(self, model: str) -> tuple[str, str] | None:
         """A model's name and the reasoning behind it; None where there is none."""
         name, at, suffix = model.rpartition("@")
-        return (name, suffix) if at and name and suffix.partition(":")[0] in self._algorithms else None
+        if not (at and name and suffix.partition(":")[0] in self._algorithms) or model in self._models():
+            return None
+        return name, suffix
+
+    def _is_suffixed(self, model: str) -> bool:
+        """Whether a name with an @ asks for reasoning."""
+        if self._suffixed(model) is not None:
+            return True
+        listed = self._models()
+        if not listed or model in listed:
+            return False
+        suffix, known = model.rpartition("@")[2], ", ".join(sorted(self._algorithms))
+        told = f"there is no model '{model[:200]}' here, and no algorithm '{suffix.partition(':')[0][:80]}'"
+        raise Refused(404, f"{told} (known: {known}); see /v1/models", "model_not_found", "model")
 
     def _asks_probing(self, asked: Asked) -> bool:
         told = asked.dynasor
@@ -182,8 +211,9 @@ def _told(given: object) -> _Told:
 def _check(told: _Told) -> None:
     if told.deadline_s is not None and not 0 < told.deadline_s < 1e6:
         raise _refused(f"deadline_s is {told.deadline_s}; it must be more than 0 seconds", f"{_FIELD}.deadline_s")
-    if told.token_budget is not None and told.token_budget < 1:
-        raise _refused(f"token_budget is {told.token_budget}; it must be 1 or more", f"{_FIELD}.token_budget")
+    if told.token_budget is not None and not 1 <= told.token_budget <= _LARGEST_BUDGET:
+        shown = str(told.token_budget)[:40]
+        raise _refused(f"token_budget is {shown}; it must be 1 to {_LARGEST_BUDGET}", f"{_FIELD}.token_budget")
     if told.policy is not None and len(told.policy) > _LONGEST_POLICY:
         raise _refused(f"policy has more than {_LONGEST_POLICY} characters; make it shorter", f"{_FIELD}.policy")
     if told.policy is not None and (

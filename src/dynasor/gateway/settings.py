@@ -13,12 +13,16 @@ import msgspec
 
 from dynasor.engines.endpoint import Timeouts
 from dynasor.errors import UnknownName, UsageError
+from dynasor.gateway.batches.settings import BatchSettings
+from dynasor.gateway.dashboard_settings import DashboardSettings
 from dynasor.gateway.keys import is_loopback
 from dynasor.gateway.limits import Limits
+from dynasor.gateway.logs import FORMATS
 from dynasor.gateway.reasoning_settings import ReasoningSettings
 from dynasor.gateway.tenants import Tenant
 
 DEFAULT_KEY_VARIABLE = "OPENAI_API_KEY"
+NO_LOG = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,10 @@ class GatewaySettings:
         timeouts: of the backends.
         limits: of one request.
         reasoning: of requests that are answered by programs.
+        log_format: of the lines of the log: "text", "json", or "none" for no log.
+        traces: the address of the OpenTelemetry collector that takes traces; empty: as the environment says.
+        batches: of files of requests.
+        dashboard: of the page on which one watches them.
         tenants: none: everybody on this machine may ask, and nobody else.
     """
 
@@ -63,6 +71,10 @@ class GatewaySettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     reasoning: ReasoningSettings = field(default_factory=ReasoningSettings)
+    log_format: str = "text"
+    traces: str = ""
+    batches: BatchSettings = field(default_factory=BatchSettings)
+    dashboard: DashboardSettings = field(default_factory=DashboardSettings)
     tenants: tuple[Tenant, ...] = ()
 
     def __post_init__(self) -> None:
@@ -70,6 +82,8 @@ class GatewaySettings:
             raise UsageError(f"port is {self.port}; it must be 0 (any free one) to 65535")
         if min(self.connections, self.running, self.program_idle_s) <= 0 or self.grace_s < 0:
             raise UsageError("connections, running and program_idle_s must be more than 0, and grace_s not less")
+        if self.log_format not in (known := [*FORMATS, NO_LOG]):
+            raise UsageError(f"log_format is '{self.log_format}'; it must be one of {', '.join(known)}")
         names = [tenant.name for tenant in self.tenants]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UsageError(f"there are two tenants called {twice}; give each a name of its own")
@@ -92,7 +106,7 @@ def read_settings(file: Path | None, over: Mapping[str, Any], tenants: Sequence[
         UsageError: the file cannot be read, or holds what is not known or cannot be.
     """
     told = _table(file) if file is not None else {}
-    told |= {name: value for name, value in over.items() if value is not None}
+    told |= {name: _joined(told.get(name), value) for name, value in over.items() if value is not None}
     if tenants:
         told["tenants"] = [*told.get("tenants", ()), *(msgspec.to_builtins(tenant) for tenant in tenants)]
     known = [setting.name for setting in fields(GatewaySettings)]
@@ -100,6 +114,13 @@ def read_settings(file: Path | None, over: Mapping[str, Any], tenants: Sequence[
         if name not in known:
             raise UnknownName("setting", name, known)
     return _converted(told, file)
+
+
+def _joined(table: object, over: Any) -> Any:
+    """What is given, in place of what the file holds; of a table, in place of what it has of the same name."""
+    if not isinstance(over, dict) or not isinstance(table, dict):
+        return over
+    return table | over
 
 
 def _table(file: Path) -> dict[str, Any]:
@@ -124,6 +145,8 @@ def _refuse_unknown(told: dict[str, Any]) -> None:
         ("limits", told.get("limits"), Limits),
         ("timeouts", told.get("timeouts"), Timeouts),
         ("reasoning", told.get("reasoning"), ReasoningSettings),
+        ("batches", told.get("batches"), BatchSettings),
+        ("dashboard", told.get("dashboard"), DashboardSettings),
     ]
     for room, kind in (("tenants", Tenant), ("backends", BackendSettings)):
         tables = told.get(room)

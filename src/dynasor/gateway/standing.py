@@ -1,5 +1,8 @@
 """What is told of the gateway itself: whether it lives, whether it takes requests, which models and programs it has."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 import msgspec
 
 from dynasor.clock import Clock
@@ -16,14 +19,22 @@ MODELS = "/v1/models"
 _CLOSE = "/close"
 
 
+class _Made(msgspec.Struct):
+    """What is told of a model's age."""
+
+    created: Any = 0
+
+
 class Standing:
     """The routes."""
 
     def __init__(
-        self, backends: Backends, programs: ClientPrograms, door: Doorkeeper, draining: Draining, clock: Clock
-    ) -> None:
+        self, backends: Backends, programs: ClientPrograms, door: Doorkeeper, draining: Draining, clock: Clock,
+        suffixes: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """`suffixes` are the algorithms that each model is listed with, too."""
         self._backends, self._programs, self._door = backends, programs, door
-        self._draining, self._clock = draining, clock
+        self._draining, self._clock, self._suffixes = draining, clock, suffixes
 
     async def health(self, exchange: Exchange) -> None:
         """`GET /health`: this process answers."""
@@ -37,16 +48,18 @@ class Standing:
         await exchange.answer(200, b'{"status":"ready"}')
 
     async def models(self, exchange: Exchange) -> None:
-        """`GET /v1/models`: those of all backends."""
+        """`GET /v1/models`: those of all backends, then each with the algorithms that it may be asked by."""
         self._door.tenant(exchange.headers)
         models = await self._known_models()
+        models |= {name: model for name, model in self._suffixed(models) if name not in models}
         await exchange.answer(200, msgspec.json.encode({"object": "list", "data": list(models.values())}))
 
     async def model(self, exchange: Exchange) -> None:
         """`GET /v1/models/NAME`."""
         self._door.tenant(exchange.headers)
         name = exchange.path.removeprefix(f"{MODELS}/")
-        model = (await self._known_models()).get(name)
+        models = await self._known_models()
+        model = models.get(name) or dict(self._suffixed(models)).get(name)
         if model is None:
             raise Refused(404, f"there is no model '{name[:200]}' here; see {MODELS}", "model_not_found", "model")
         await exchange.answer(200, bytes(model))
@@ -68,6 +81,16 @@ class Standing:
         if not self._backends.models():
             await self._backends.examine()
         return self._backends.models()
+
+    def _suffixed(self, models: Mapping[str, msgspec.Raw]) -> Iterator[tuple[str, msgspec.Raw]]:
+        """What programs make of the models; of one that another gateway lists so, nothing more is made."""
+        for name, model in models.items():
+            if name.rpartition("@")[0] in models:
+                continue
+            made = msgspec.json.decode(model, type=_Made)
+            for suffix in self._suffixes:
+                told = {"id": f"{name}@{suffix}", "object": "model", "created": made.created, "owned_by": "dynasor"}
+                yield told["id"], msgspec.Raw(msgspec.json.encode({**told, "parent": name}))
 
     def _find(self, exchange: Exchange, id: str) -> ClientProgram:
         tenant = self._door.tenant(exchange.headers)

@@ -36,6 +36,11 @@ class Tenant:
     queue: int = 1024
     max_branches: int | None = None
 
+    @property
+    def account(self) -> str:
+        """Whose quotas and whose concurrency it is: its batches, which wait apart, have its name and more."""
+        return self.name.partition("/")[0]
+
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
             raise UsageError(f"'{self.name}' is no name of a tenant: 1 to 32 letters, digits, dots, hyphens, _")

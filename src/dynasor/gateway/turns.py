@@ -1,10 +1,11 @@
 """Whose waiting request is next: fair between tenants by their shares, and within a tenant by its programs.
 
-A pure core: it is told what happens, is handed `now` in seconds, and returns values. Between tenants it is start-time
-fair queueing (Goyal, Vin and Cheng 1996) over tokens, as in the virtual token counter of Sheng et al. (OSDI 2024): a
-tenant's virtual time grows by the tokens that it is served over its share, the least is next, and who had nothing to
-wait for saves nothing up. What a request will take is estimated when it starts, by its tenant's mean, and put right at
-its end. Within a tenant the inter-program scheduler decides (paper 5.3.1).
+A pure core: it is told what happens, is handed `now` in seconds, and returns values. Requests are calls that are passed
+on, and the branches of programs that answer calls here. Between tenants it is start-time fair queueing (Goyal, Vin and
+Cheng 1996) over tokens, as in the virtual token counter of Sheng et al. (OSDI 2024): a tenant's virtual time grows by
+the tokens that it is served over its share, the least is next, and who had nothing to wait for saves nothing up. What a
+request will take is estimated when it starts, by its tenant's mean, and put right at its end. Within a tenant the
+inter-program scheduler decides (paper 5.3.1).
 """
 
 from collections.abc import Callable, Hashable
@@ -28,10 +29,12 @@ class Lane:
         waiting, running: how many requests do.
         mean_tokens: of a request.
         served_tokens: in all.
+        of_account: all lanes of one account, this one too: its concurrency is that of them together.
     """
 
     tenant: Tenant
     scheduler: Scheduler
+    of_account: "list[Lane]"
     virtual: float = 0.0
     waiting: int = 0
     running: int = 0
@@ -42,7 +45,8 @@ class Lane:
     @property
     def may_start(self) -> bool:
         """Whether one of its requests may start as far as it is concerned."""
-        return self.waiting > 0 and (self.tenant.concurrency is None or self.running < self.tenant.concurrency)
+        most = self.tenant.concurrency
+        return self.waiting > 0 and (most is None or sum([lane.running for lane in self.of_account]) < most)
 
 
 class Turns:
@@ -57,6 +61,7 @@ class Turns:
         """
         self._most, self._scheduler = most_running, scheduler
         self._lanes: dict[str, Lane] = {}
+        self._accounts: dict[str, list[Lane]] = {}
         self._backlog: dict[str, Lane] = {}  # those of which something waits
         self._charged: dict[Hashable, tuple[Lane, float | None]] = {}  # what a request was charged when it started
         self._virtual = self._highest = 0.0
@@ -66,7 +71,9 @@ class Turns:
         """A tenant's requests."""
         lane = self._lanes.get(tenant.name)
         if lane is None:
-            lane = self._lanes[tenant.name] = Lane(tenant, self._scheduler())
+            of_account = self._accounts.setdefault(tenant.account, [])
+            lane = self._lanes[tenant.name] = Lane(tenant, self._scheduler(), of_account)
+            of_account.append(lane)
         return lane
 
     @property

@@ -1,0 +1,3 @@
+"""Where files and batches are, in OpenAI's API."""
+
+FILES, BATCHES = "/v1/files", "/v1/batches"

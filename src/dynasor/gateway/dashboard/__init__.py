@@ -1,0 +1,1 @@
+"""A page on which one watches the gateway's programs, and asks it a question."""
