@@ -237,5 +237,5 @@ def test_rows_are_found_again(tmp_path: Path) -> None:
     path.write_text('{"row":"torn')
     assert LiveRows(path).points == {}
     path.write_text("something else\n")
-    with pytest.raises(UsageError, match="online rows"):
+    with pytest.raises(UsageError, match="no rows of this study"):
         LiveRows(path)

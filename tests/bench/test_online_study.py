@@ -133,7 +133,7 @@ def test_rows_are_found_again_and_a_torn_line_is_passed_over(tmp_path: Path) -> 
     again.forget(["a"])
     assert [point.arm for point in Rows(path).points] == ["b"]
     path.write_text("something else\n")
-    with pytest.raises(UsageError, match="online rows"):
+    with pytest.raises(UsageError, match="no rows of this study"):
         Rows(path)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from dynasor.bench.online_rows import Origin, read_lines
+from dynasor.bench.growing_file import GrowingFile
+from dynasor.bench.online_rows import Origin
 
 VERSION = 1
 """Of what is measured: points of another version are measured anew."""
@@ -127,48 +128,40 @@ Line = Origin | LiveFacts | LiveRow
 _LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
-class LiveRows:
-    """A file of rows that grows line by line: whatever was measured is found again.
+class LiveRows(GrowingFile[Line]):
+    """The rows of all points.
 
     Attributes:
-        path: of the file.
-        origins, facts, points: its lines, the last of each.
+        origins, facts, points: the lines of the file, the last of each point.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read what is there; a last line that was torn off is passed over.
+        """Read what is there.
 
         Raises:
             UsageError: where the file holds something else.
         """
-        self.path = path
         self.origins: list[Origin] = []
         self.facts: dict[tuple[str, int, int], LiveFacts] = {}
         self.points: dict[LivePoint, LiveRow] = {}
-        for line in read_lines(path, _LINES):
-            self._take(line)
-
-    def add(self, line: Line) -> None:
-        """Keep one more."""
-        self._take(line)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+        super().__init__(path, _LINES)
 
     def forget(self, arms: Iterable[str]) -> None:
         """Drop the points of some arms, so that they are measured anew."""
         gone = set(arms)
         self.points = {point: row for point, row in self.points.items() if point.arm not in gone}
-        if gone and self.path.is_file():
-            lines: list[Line] = [*self.origins, *self.facts.values(), *self.points.values()]
-            unfinished = self.path.with_suffix(".part")
-            unfinished.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-            unfinished.replace(self.path)
+        if gone:
+            self.write()
 
-    def _take(self, line: Line) -> None:
+    def take(self, line: Line) -> None:
+        """Know a line; the last of a point counts."""
         if isinstance(line, Origin):
             self.origins.append(line)
         elif isinstance(line, LiveFacts):
             self.facts[line.digest, line.cap, line.slots] = line
         else:
             self.points[line.point] = line
+
+    def lines(self) -> Iterable[Line]:
+        """Origins, workloads, points as they came."""
+        return [*self.origins, *self.facts.values(), *self.points.values()]

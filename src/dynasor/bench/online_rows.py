@@ -6,11 +6,10 @@ written and read; it measures nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
-from dynasor.errors import UsageError
+from dynasor.bench.growing_file import GrowingFile
 
 VERSION = 1
 """Of what is measured: points of another version are measured anew."""
@@ -120,36 +119,25 @@ class Origin(msgspec.Struct, frozen=True, tag="origin", tag_field="row"):
 
 Line = Origin | Facts | OnlineRow
 _LINES: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
-Kind = TypeVar("Kind")
 
 
-class Rows:
-    """A file of rows that grows line by line: whatever was measured is found again.
+class Rows(GrowingFile[Line]):
+    """The rows of all points.
 
     Attributes:
-        path: of the file.
-        origins, facts, points: its lines, the last of each point.
+        origins, facts, points: the lines of the file, the last of each point.
     """
 
     def __init__(self, path: Path) -> None:
-        """Read what is there; a last line that was torn off is passed over.
+        """Read what is there.
 
         Raises:
             UsageError: where the file holds something else.
         """
-        self.path = path
         self.origins: list[Origin] = []
         self.facts: dict[tuple[str, str, str, int], Facts] = {}
         self.points: dict[Point, OnlineRow] = {}
-        for line in read_lines(path, _LINES):
-            self._take(line)
-
-    def add(self, line: Line) -> None:
-        """Keep one more."""
-        self._take(line)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+        super().__init__(path, _LINES)
 
     def forget(self, arms: Iterable[str]) -> None:
         """Drop the points of some arms, so that they are measured anew, and write the file anew without them."""
@@ -157,17 +145,8 @@ class Rows:
         self.points = {point: row for point, row in self.points.items() if point.arm not in gone}
         self.write()
 
-    def write(self) -> None:
-        """Write all that is known, each point once: origins, workloads, points in order."""
-        if not self.path.is_file():
-            return
-        points = sorted(self.points.values(), key=lambda row: msgspec.json.encode(row.point))
-        lines: list[Line] = [*self.origins, *self.facts.values(), *points]
-        unfinished = self.path.with_suffix(".part")
-        unfinished.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-        unfinished.replace(self.path)
-
-    def _take(self, line: Line) -> None:
+    def take(self, line: Line) -> None:
+        """Know a line; the last of a point counts."""
         if isinstance(line, Origin):
             self.origins.append(line)
         elif isinstance(line, Facts):
@@ -175,20 +154,10 @@ class Rows:
         else:
             self.points[line.point] = line
 
-
-def read_lines(path: Path, decoder: msgspec.json.Decoder[Kind]) -> list[Kind]:
-    """The lines of a file; none where there is none. A last line that was torn off is cut away.
-
-    Raises:
-        UsageError: where the file holds something else.
-    """
-    if not path.is_file():
-        return []
-    written = path.read_bytes()
-    whole, _, torn = written.rpartition(b"\n")
-    if torn:
-        path.write_bytes(whole + b"\n" if whole else b"")
-    try:
-        return [decoder.decode(line) for line in whole.splitlines()]
-    except msgspec.MsgspecError as fault:
-        raise UsageError(f"{path} is no file of online rows: {fault}; remove it, or choose another --out") from fault
+    def lines(self) -> Iterable[Line]:
+        """Origins, workloads, points in order."""
+        return [
+            *self.origins,
+            *self.facts.values(),
+            *sorted(self.points.values(), key=lambda row: msgspec.json.encode(row.point)),
+        ]
