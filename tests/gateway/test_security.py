@@ -226,8 +226,10 @@ async def endless(port: int) -> int:
                 break
             writer.write(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
             await writer.drain()
+    async with asyncio.timeout(60):
+        status = (await answer).status
     writer.close()
-    return (await answer).status
+    return status
 
 
 @pytest.mark.slow

@@ -4,14 +4,15 @@ Everything here blocks, and is called from threads that may wait. The library op
 which nobody needs here: it is closed to all who do not know a key that is drawn at random and told to nobody.
 """
 
-import os
+import json
 import re
 import secrets
+import subprocess
 import sys
-import tempfile
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class LlamaServer:
         try:
             self._loaded["server"] = _started(library, self._loading, _SILENT)
         except RuntimeError as fault:
-            reason = _reason(library, self._loading) or one_line(str(fault))
+            reason = _reason(self._loading) or one_line(str(fault))
             raise UsageError(f"llama.cpp cannot load {self._loading.file}: {reason}") from fault
         except AttributeError as fault:
             raise UsageError(
@@ -150,20 +151,24 @@ def _parameters(library: Any, loading: Loading, verbosity: int) -> Any:
     return parameters
 
 
-def _reason(library: Any, loading: Loading) -> str:
-    """Why llama.cpp refuses a model. It tells its log alone, so it is asked once more, with the log in a file."""
-    with tempfile.TemporaryFile() as log:
-        sys.stderr.flush()
-        terminal = os.dup(2)
-        try:
-            os.dup2(log.fileno(), 2)
-            _started(library, loading, _ERRORS)
-        except RuntimeError:
-            pass
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-        log.seek(0)
-        told = log.read().decode(errors="replace")
-    found = (re.search(pattern, told) for pattern in _REASONS)
+def _reason(loading: Loading) -> str:
+    """Why llama.cpp refuses a model.
+
+    It tells its log alone, and that from a thread of its own, so it is asked once more in a process whose log is ours.
+    """
+    asked = subprocess.run(  # noqa: S603  (this interpreter, and words of ours)
+        [sys.executable, "-c", f"from {__name__} import tell; tell()"],
+        input=json.dumps(asdict(loading), default=str),
+        capture_output=True,
+        errors="replace",
+        check=False,
+    )
+    found = (re.search(pattern, asked.stderr) for pattern in _REASONS)
     return next((one_line(match[1]) for match in found if match), "")
+
+
+def tell() -> None:
+    """Load the model that the standard input names, and log on the standard error what is wrong with it."""
+    fields = json.load(sys.stdin)
+    with suppress(RuntimeError):
+        _started(_library(), Loading(**fields | {"file": Path(fields["file"])}), _ERRORS)

@@ -1,5 +1,6 @@
 """Orderings of the simulator by name: those of every host, and one that sees the future."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from dynasor.config import parse_specification
@@ -16,8 +17,12 @@ _LOOKS_AT_THE_CACHE = "prefix"
 class Foreseen(Protocol):
     """Programs of which it is known what they will take."""
 
-    def total_tokens(self, program: ProgramId) -> int:
-        """Generated tokens, in all."""
+    def foreseen(self) -> Callable[[ProgramId], int]:
+        """Tells the generated tokens of a program, in all.
+
+        Raises:
+            UsageError: nobody can know.
+        """
         ...
 
 
@@ -27,10 +32,12 @@ def ordering_of(text: str, workload: Foreseen) -> OrderingOf:
     `prefix` looks at the replica's cache, and `oracle` knows what each program of the workload will take.
 
     Raises:
-        UsageError: where the specification names no known ordering, or settings that cannot be.
+        UsageError: where the specification names no known ordering, or settings that cannot be, or an
+            oracle is asked for where nobody can know.
     """
     if text == ORACLE:
-        return lambda cached_tokens: Oracle(workload.total_tokens)
+        oracle = Oracle(workload.foreseen())
+        return lambda cached_tokens: oracle
     made = make_ordering(text)
     if any(parse_specification(part).name == _LOOKS_AT_THE_CACHE for part in text.split("+")):
         return lambda cached_tokens: specification.make_ordering(text, cached_tokens)[0]

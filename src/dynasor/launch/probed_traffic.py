@@ -74,13 +74,13 @@ class ProbedWorkload:
         for number, instant in zip(range(self._traffic.programs), self._traffic.arrivals(), strict=False):
             yield self._planned(number, instant, overload)
 
-    def total_tokens(self, program: ProgramId) -> int:
+    def foreseen(self) -> Callable[[ProgramId], int]:
         """Nobody knows.
 
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"an oracle would have to know where {program} will be cut; leave the ordering oracle out")
+        raise UsageError("an oracle would have to know where a chain will be cut; leave the ordering oracle out")
 
     def _planned(self, number: int, instant: float, overload: Overload | None) -> PlannedProgram:
         traffic = self._traffic

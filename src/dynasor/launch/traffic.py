@@ -117,8 +117,11 @@ class Workload:
         for number, instant in zip(range(self._traffic.programs), self._traffic.arrivals(), strict=False):
             yield self._planned(number, instant, overload)
 
-    def total_tokens(self, program: ProgramId) -> int:
-        """What a program takes, where what is in flight is not cut; an oracle may ask."""
+    def foreseen(self) -> Callable[[ProgramId], int]:
+        """What a program takes, where what is in flight is not cut; for an oracle."""
+        return self._total_tokens
+
+    def _total_tokens(self, program: ProgramId) -> int:
         if program not in self._totals:
             self._totals.update(self._counted())
         return self._totals[program]
