@@ -53,6 +53,7 @@ class Arm:
         ready: the path that answers 200 when it serves.
         key, program: of requests to it; empty where it asks for none.
         environ: beside this process's.
+        most_held: streams that it can keep supplied with a token a second at one time.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Arm:
     key: str = ""
     program: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
+    most_held: int = 1_000_000
 
     @property
     def is_rival(self) -> bool:
@@ -142,6 +144,7 @@ def rival_arms() -> list[Arm]:
             ready="/health/liveliness",
             key=KEY,
             environ={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            most_held=100,
         ),
     ]
 

@@ -110,7 +110,8 @@ async def started(arm: Arm, port: int, backend: int, folder: Path, at: Cores) ->
 
 def addressed(load: Load, arm: Arm, port: int) -> Load:
     """A load for an arm."""
-    return msgspec.structs.replace(load, port=port, key=arm.key, program=arm.program)
+    connections = min(load.connections, arm.most_held) if load.holds else load.connections
+    return msgspec.structs.replace(load, port=port, key=arm.key, program=arm.program, connections=connections)
 
 
 async def _measured(arm: Arm, number: int, named: tuple[str, Load], group: int, at: Cores) -> Row:

@@ -48,6 +48,12 @@ def write_lines(path: Path, origin: Mapping[str, object], lines: Sequence[object
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (dict(origin), *lines)))
 
 
+def add_line(path: Path, line: object) -> None:
+    """Keep one more at once, for the case that what measures is interrupted."""
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(line) + b"\n")
+
+
 def write_page(out: Path, page: Path, picture: Path) -> None:
     """Write the page of all that is in a folder."""
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The figure of a gateway benchmark: CPU time a request and a streamed token, a bar for each gateway."""
+"""The figure of a gateway benchmark: CPU time a request and a streamed token, a dot for each gateway."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,13 +39,14 @@ def _draw(figure: "Figure", figures: Figures) -> None:
 
 def _panel(axes: "Axes", figures: Figures, name: str, title: str) -> None:
     found = [(arm, figures.figure(arm, name)) for arm in figures.arms if arm != DIRECT]
-    bars = [(arm, figure) for arm, figure in found if figure is not None]
-    for place, (arm, one) in enumerate(bars):
-        axes.barh(place, one.value, height=0.56, color=_OURS if arm.startswith(OURS) else _OTHERS)
+    dots = [(arm, figure) for arm, figure in found if figure is not None]
+    for place, (arm, one) in enumerate(dots):
         around = [[one.value - one.low], [one.high - one.value]]
-        axes.errorbar(one.value, place, xerr=around, color=_GREY, elinewidth=1.2, capsize=3)
+        color = _OURS if arm.startswith(OURS) else _OTHERS
+        axes.errorbar(one.value, place, xerr=around, fmt="o", markersize=8, color=color, ecolor=_GREY, capsize=3)
     axes.axvline(GOALS[name].bound, color=_GREY, linestyle="--", linewidth=1.2)
-    axes.set_yticks(range(len(bars)), [arm for arm, _ in bars])
+    axes.set_yticks(range(len(dots)), [arm for arm, _ in dots])
+    axes.set_ylim(-0.5, len(dots) - 0.5)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_title(title, loc="left")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 import msgspec
+from rich.console import Console
+from rich.progress import track
 
 from dynasor.bench.fidelity import Fidelity, Pairs, Place, SessionOf, capacity_of, compared, pace_of, pooled
 from dynasor.bench.provenance import provenance
@@ -79,7 +81,7 @@ class _Study:
         await pace_of(self.engine, WallClock(), self.model)  # what comes first may be slow
         pace = await pace_of(self.engine, WallClock(), self.model)
         rate = self.rate or self.load * await self._capacity(arms[0])
-        for seed, arm in product(seeds, arms):
+        for seed, arm in track(list(product(seeds, arms)), "runs", console=Console(stderr=True)):
             arrivals = list(islice(poisson(rate, seed), self.programs))
             session = self._session(arm)
             runs[arm].append(await compared(self.engine, WallClock(), session, arrivals, self.model, arm.placed()))

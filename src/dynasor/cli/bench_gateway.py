@@ -13,7 +13,7 @@ from dynasor.bench.gateway_endurance import SEGMENT_S, Segment, hold, soak
 from dynasor.bench.gateway_figures import Figures
 from dynasor.bench.gateway_load import Load
 from dynasor.bench.gateway_overhead import Row, loads, overhead
-from dynasor.bench.gateway_page import ROWS, SOAK, STREAMS, write_lines, write_page
+from dynasor.bench.gateway_page import ROWS, SOAK, STREAMS, add_line, write_lines, write_page
 from dynasor.bench.gateway_plots import write_figure
 from dynasor.bench.gateway_processes import Cores, allow_descriptors, cores
 from dynasor.bench.provenance import provenance
@@ -88,14 +88,16 @@ class _Run:
         """All arms in turn."""
         versions = {arm.name: version(arm) for arm in arms if arm is not DIRECT}
         rows: list[Row] = []
+        path = self._begun(ROWS, versions=versions, loads=asked)
 
         async def all_rows() -> None:
             async for row in overhead(arms, rounds, asked, self._at, partial(click.echo, err=True)):
                 rows.append(row)
+                add_line(path, row)
                 _tell(f"{row.round}: {row.arm}, {row.load}", row.found.failed, row.found.fault)
 
         asyncio.run(all_rows())
-        write_lines(self.out / ROWS, self._origin(versions=versions, loads=asked), rows)
+        write_lines(path, self._origin(versions=versions, loads=asked), rows)
         write_figure(Figures(rows), self.picture)
 
     def hold(self, streams: int, hold_s: float) -> None:
@@ -108,16 +110,22 @@ class _Run:
     def soak(self, seconds: float) -> None:
         """A long time."""
         segments: list[Segment] = []
+        path = self._begun(SOAK)
 
         async def all_segments() -> None:
             async for one in soak(self._ours, seconds, self._at, min(SEGMENT_S, seconds / 4)):
                 segments.append(one)
+                add_line(path, one)
                 failed = one.plain.failed + one.streams.failed
                 told = f"{one.look.at_s:.0f} s: {one.plain.rate:,.0f} requests/s, {one.look.memory_mib:.1f} MiB"
                 _tell(told, failed, one.plain.fault or one.streams.fault)
 
         asyncio.run(all_segments())
-        write_lines(self.out / SOAK, self._origin(), segments)
+        write_lines(path, self._origin(), segments)
+
+    def _begun(self, name: str, **more: object) -> Path:
+        write_lines(self.out / name, self._origin(**more), [])
+        return self.out / name
 
     def _origin(self, **more: object) -> dict[str, object]:
         return provenance(
