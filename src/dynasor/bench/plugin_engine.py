@@ -173,7 +173,13 @@ def make_engine(options: EngineOptions, model: Path) -> Engine:
     """An engine with no model behind it; `model` is a folder of one all the same, whose sizes vLLM reads."""
     is_async = options.in_flight > 1
     config = VllmConfig(
-        model_config=ModelConfig(model=str(model), dtype="float32", seed=0, max_model_len=options.context_tokens),
+        model_config=ModelConfig(
+            model=str(model),
+            dtype="float32",
+            seed=0,
+            max_model_len=options.context_tokens,
+            hf_overrides={"max_position_embeddings": options.context_tokens},
+        ),
         scheduler_config=_scheduler_config(options),
         cache_config=CacheConfig(block_size=options.block_size, enable_prefix_caching=options.caching),
         device_config=DeviceConfig("cpu"),

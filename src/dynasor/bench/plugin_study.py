@@ -4,8 +4,6 @@ The parts without a model run where vLLM can be imported, in a process of their 
 """
 
 import asyncio
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import cycle
@@ -18,26 +16,17 @@ import msgspec
 from dynasor.bench.engine_speed import Asker, tokens_per_s
 from dynasor.bench.plugin_rows import Rate
 from dynasor.bench.process_time import group_times, waited_share
-from dynasor.bench.vllm_options import ENVIRONMENT, ServerOptions
+from dynasor.bench.vllm_inside import rows_inside
+from dynasor.bench.vllm_options import ServerOptions
 from dynasor.bench.vllm_server import VLLMServer
 from dynasor.clock import Clock
 from dynasor.engines.builtin import policy_folder
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
-from dynasor.errors import EngineError, UsageError
 from dynasor.inside.tags import PROGRAM
 
 PLUGIN = ("--scheduler-cls", "dynasor.vllm_plugin.ProgramScheduler")
 START_S = 300.0
-_QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # an engine with its model in one process, whose time can be told
-}
-_LAST = 300  # characters of what it says in the end
-
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -48,17 +37,7 @@ def measure(part: str, kind: type[Row], sizes: tuple[int, ...] = ()) -> Iterator
         UsageError: there is no vLLM.
         EngineError: it failed; the message ends with its last words.
     """
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        raise UsageError(f"there is no vLLM in {ENVIRONMENT}; make it with scripts/vllm-environment")
-    command = [str(python), "-m", "dynasor.bench.plugin_inside", part, str(policy_folder()), *map(str, sizes)]
-    with TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+b") as errors:
-        with subprocess.Popen(command, env=os.environ | _QUIET, stdout=subprocess.PIPE, stderr=errors) as process:  # noqa: S603
-            yield from (msgspec.json.decode(line, type=kind) for line in process.stdout or ())
-        if process.returncode:
-            errors.seek(0)
-            told = errors.read().decode(errors="replace").strip()[-_LAST:]
-            raise EngineError(f"measuring {part} inside vLLM failed: ...{told}", retryable=False)
+    yield from rows_inside("plugin_inside", [part, str(policy_folder()), *map(str, sizes)], kind)
 
 
 def measure_throughput(

@@ -38,6 +38,7 @@ from dynasor.cli.bench_orderings import orderings, queue
 from dynasor.cli.bench_plugin import plugin
 from dynasor.cli.bench_signals import signals
 from dynasor.cli.bench_simulator import simulator
+from dynasor.cli.bench_virtual import virtual
 from dynasor.cli.engine_tables import print_engines
 from dynasor.cli.trace_files import trace_files
 from dynasor.clock import WallClock
@@ -208,6 +209,7 @@ bench.add_command(signals)
 bench.add_command(fidelity)
 bench.add_command(gateway)
 bench.add_command(simulator)
+bench.add_command(virtual)
 bench.add_command(orderings)
 bench.add_command(queue)
 

@@ -10,13 +10,18 @@ from dynasor.errors import UsageError
 from dynasor.scheduling.ordering import Ordering
 from dynasor.scheduling.waiting import Waiting
 from dynasor.simulation.cost import CostModel
+from dynasor.simulation.kv_cache import KvCache
 from dynasor.simulation.limits import Limits
+from dynasor.simulation.stepping import Stepping
 
 CachedTokens = Callable[[Waiting], int]
 """A waiting request -> the tokens of its prompt that the cache holds now."""
 
 OrderingOf = Callable[[CachedTokens], Ordering]
 """Makes the ordering of one replica; most take no look at its cache."""
+
+EngineOf = Callable[[CostModel, KvCache, Limits], Stepping]
+"""Makes the engine of one replica behind a scheduler in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Fleet:
         entry_s: what a server takes to read a request, one after the other, before its engine has it.
         shares_prefixes: whether the requests of a program share the memory of their prompt.
         faults: replicas that die.
+        engine: what stands behind a scheduler in front; None: the model of an accelerator.
     """
 
     cost: CostModel
@@ -64,6 +70,7 @@ class Fleet:
     entry_s: float = 0.0
     shares_prefixes: bool = True
     faults: tuple[Fault, ...] = ()
+    engine: EngineOf | None = None
 
     def __post_init__(self) -> None:
         """Refuse a fleet that cannot be."""
@@ -71,6 +78,8 @@ class Fleet:
             raise UsageError(f"{self.replicas} replicas; there must be at least 1")
         if self.front_limit is not None and self.front_limit < 1:
             raise UsageError(f"the limit in front of an engine is {self.front_limit}; it must be at least 1")
+        if self.engine is not None and self.front_limit is None:
+            raise UsageError("an engine of its own is scheduled in front; give a front_limit")
         for fault in self.faults:
             if not 0 <= fault.replica < self.replicas:
                 raise UsageError(f"replica {fault.replica} is to die, and there are {self.replicas}, counted from 0")

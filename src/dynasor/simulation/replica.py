@@ -6,9 +6,9 @@ Also of its milestones, if it has any, before the ends of the same instant, as l
 from collections.abc import Callable
 
 from dynasor.request import RequestId
-from dynasor.simulation.accelerator import Accelerator
 from dynasor.simulation.kernel import Event, Kernel
 from dynasor.simulation.requests import Served, SimulatedRequest
+from dynasor.simulation.stepping import Stepping
 
 
 class Replica:
@@ -22,7 +22,7 @@ class Replica:
     def __init__(
         self,
         kernel: Kernel,
-        accelerator: Accelerator,
+        accelerator: Stepping,
         on_end: Callable[[Served], None],
         entry_ps: int = 0,
         on_growth: Callable[[RequestId, int], None] | None = None,

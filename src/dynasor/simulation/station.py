@@ -18,6 +18,7 @@ from dynasor.simulation.kv_cache import KvCache
 from dynasor.simulation.replica import Replica
 from dynasor.simulation.requests import Served, SimulatedRequest
 from dynasor.simulation.scheduled import ProgramEviction, ScheduledOrder, add_to
+from dynasor.simulation.stepping import Stepping
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Work:
     evicted_blocks: int = 0
     busy_s: float = 0.0
 
-    def add(self, accelerator: Accelerator) -> None:
+    def add(self, accelerator: Stepping) -> None:
         """Take in what one has done."""
         cache = accelerator.cache
         self.steps += accelerator.steps
@@ -113,7 +114,7 @@ class Station:
         order = ScheduledOrder(self.scheduler, ordering, eviction)
         self._run(Accelerator(fleet.cost, cache, fleet.limits, order, order.last))
 
-    def _run(self, accelerator: Accelerator) -> None:
+    def _run(self, accelerator: Stepping) -> None:
         self._accelerator = accelerator
         entry_ps = picoseconds(self._fleet.entry_s)
         self._replica = Replica(self._kernel, accelerator, self._ended, entry_ps, self._grew)
@@ -141,7 +142,7 @@ class FrontedStation(Station):
         self.scheduler = Scheduler(fleet.ordering(self._cached_tokens))
         self._filling = False
         cache = KvCache(max(1, fleet.cache_tokens // fleet.block_tokens), fleet.block_tokens)
-        self._run(Accelerator(fleet.cost, cache, fleet.limits))
+        self._run((fleet.engine or Accelerator)(fleet.cost, cache, fleet.limits))
 
     def submit(self, request: SimulatedRequest) -> None:
         """A request comes, and waits in front."""

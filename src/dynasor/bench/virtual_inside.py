@@ -1,0 +1,106 @@
+"""`python -m dynasor.bench.virtual_inside MODEL ARM...`, in the interpreter of vLLM: serves arms twice, prints rows.
+
+Sessions, policies, the scheduler in front, arrivals and the time of a step are the same objects on both sides; what
+decides the steps is the simulator's model of an engine on one, and vLLM's own scheduler on the other.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from statistics import fmean
+
+import msgspec
+
+from dynasor.bench.virtual_engine import VirtualEngine
+from dynasor.bench.virtual_rows import VirtualArm, VirtualRow, VirtualSide
+from dynasor.launch.simulating import Machines, arms_of
+from dynasor.launch.traffic import Traffic
+from dynasor.simulation.arrivals import poisson
+from dynasor.simulation.fleet import Fleet
+from dynasor.simulation.host import simulate
+from dynasor.simulation.models import model_of
+from dynasor.simulation.outcome import SimulatedRun, quantile
+from dynasor.simulation.plan import PlannedProgram, SimulationPlan
+
+
+def row(arm: VirtualArm, model: Path) -> VirtualRow:
+    """One arm on both sides."""
+    rate = arm.load * _capacity(arm)
+    simulated = simulate(_plan(arm, rate))
+    own = _plan(arm, rate)
+    fleet = replace(own.fleet, engine=partial(VirtualEngine, model=model))
+    vllm = simulate(SimulationPlan(own.programs, fleet))
+    told, found = _latencies(simulated), _latencies(vllm)
+    return VirtualRow(
+        arm=arm,
+        rate=rate,
+        requests=simulated.request_count,
+        tokens=sum(program.tokens for program in simulated.rows),
+        simulated=_side(simulated),
+        vllm=_side(vllm),
+        furthest=max(abs(told[id] - found[id]) for id in found) / fmean(found.values()),
+    )
+
+
+def _capacity(arm: VirtualArm) -> float:
+    """Programs a second of a burst, first come, first served, with all of the memory."""
+    burst = _traffic(arm, 0.0)
+    machines = Machines(model=model_of(arm.accelerator), front_limit=arm.front)
+    (planned,) = arms_of(burst, machines, ["even"], ["fcfs"])
+    return arm.programs / max(program.ended_at for program in simulate(planned.plan).rows)
+
+
+def _plan(arm: VirtualArm, rate: float) -> SimulationPlan:
+    machines = Machines(model=model_of(arm.accelerator), front_limit=arm.front)
+    (planned,) = arms_of(_traffic(arm, rate), machines, [arm.policy], [arm.ordering])
+    programs = list(planned.plan.programs)
+    return SimulationPlan(programs, _tight(planned.plan.fleet, arm.room, programs))
+
+
+def _tight(fleet: Fleet, room: int | None, programs: list[PlannedProgram]) -> Fleet:
+    if room is None:
+        return fleet
+    longest = max(one.prompt_tokens + max(sample.tokens for sample in one.samples) for one in programs)
+    blocks = -(-longest // fleet.block_tokens) * room
+    return replace(fleet, cache_tokens=blocks * fleet.block_tokens)
+
+
+def _traffic(arm: VirtualArm, rate: float) -> Traffic:
+    return Traffic(
+        trace=arm.trace,
+        arrivals=lambda: poisson(rate, arm.seed) if rate else repeat(0.0),
+        programs=arm.programs,
+        cap=arm.cap,
+        in_flight=arm.in_flight,
+        seed=arm.seed,
+    )
+
+
+def _latencies(run: SimulatedRun) -> dict[str, float]:
+    return {program.program: program.latency_s for program in run.rows}
+
+
+def _side(run: SimulatedRun) -> VirtualSide:
+    latencies = sorted(_latencies(run).values())
+    return VirtualSide(
+        mean_s=fmean(latencies),
+        p90_s=quantile(latencies, 0.9),
+        steps=run.work.steps,
+        preemptions=run.work.preemptions,
+        hit_share=run.work.hit_tokens / max(1, run.work.asked_tokens),
+    )
+
+
+def rows(model: str, arms: list[str]) -> Iterator[VirtualRow]:
+    """Every arm, as it is done."""
+    for text in arms:
+        yield row(msgspec.json.decode(text, type=VirtualArm), Path(model))
+
+
+if __name__ == "__main__":
+    for found in rows(sys.argv[1], sys.argv[2:]):
+        sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+        sys.stdout.buffer.flush()
