@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from dynasor.bench.fidelity import Place, capacity_of, compared, pace_of, pooled
+from dynasor.bench.fidelity import Place, at_pace, capacity_of, pace_of, pooled, replayed, served
 from dynasor.datasets.problem import Problem
 from dynasor.programs.program import Setup
 from dynasor.programs.self_consistency import SelfConsistency
@@ -35,7 +35,8 @@ async def test_a_model_is_off_by_what_it_is_wrong(step_s: float, place: Place) -
     """Programs of four requests of 50 tokens at 10 ms each, on an engine of four places, of which three may be used."""
     clock = VirtualClock()
     engine = TimedEngine(clock, slots=4, token_s=0.01)
-    pairs = await clock.play(compared(engine, clock, sessions(50), ARRIVALS, line(step_s), place))
+    lived = await clock.play(served(engine, clock, sessions(50), ARRIVALS, place))
+    pairs = replayed(lived, sessions(50), line(step_s), place)
     found = pooled([pairs])
     assert (found.programs, found.requests, found.tokens) == (4, 16, 800)
     assert found.live_p90_s == pytest.approx(0.9 if place.front_limit is None else 1.4, abs=0.05)
@@ -56,6 +57,17 @@ async def test_an_engine_that_is_slower_than_when_it_was_fitted_is_found_out() -
     clock = VirtualClock()
     engine = Counting(clock, slots=4, token_s=0.015)
     assert await clock.play(pace_of(engine, clock, line(0.01))) == pytest.approx(1.5, rel=0.01)
+
+
+async def test_a_model_at_the_pace_of_a_machine_that_became_slower_is_right_again() -> None:
+    clock, place = VirtualClock(), Place(Gang(), 3)
+    engine = TimedEngine(clock, slots=4, token_s=0.015)
+    lived = await clock.play(served(engine, clock, sessions(50), ARRIVALS, place))
+    as_fitted = pooled([replayed(lived, sessions(50), line(0.01), place)])
+    paced = pooled([replayed(lived, sessions(50), at_pace(line(0.01), 1.5), place)])
+    assert as_fitted.mean_error < -0.3
+    assert paced.mean_error == pytest.approx(0.0, abs=0.01)
+    assert paced.p90_error == pytest.approx(0.0, abs=0.01)
 
 
 async def test_what_a_model_can_do_is_found_by_a_burst() -> None:

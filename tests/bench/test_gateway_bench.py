@@ -148,7 +148,7 @@ def test_a_soak_grows_by_its_slope_once_settled() -> None:
 
 
 def test_the_page_holds_what_was_measured(tmp_path: Path) -> None:
-    names = ("held", "plain", "waiting", "streams", "fast streams")
+    names = ("held", "plain", "waiting", "streams", "streams at once", "fast streams")
     rows = [row(arm, load, 0) for arm in ("direct", "bare", "dynasor") for load in names]
     write_lines(tmp_path / ROWS, {"commit": "abc"}, rows)
     looks = [Look(float(n), 50.0, 20, 1.0, 0) for n in range(3)]

@@ -8,8 +8,8 @@ from dynasor.scheduling.specification import make_scheduler
 TEAM, OTHER = Tenant(name="team"), Tenant(name="other")
 
 
-def programs(most: int = 1 << 14) -> tuple[ClientPrograms, Turns]:
-    turns = Turns(8, lambda: make_scheduler("attained")[0])
+def programs(most: int = 1 << 14, *, ordering: str = "attained") -> tuple[ClientPrograms, Turns]:
+    turns = Turns(8, lambda: make_scheduler(ordering)[0])
     return ClientPrograms(turns, 10.0, most), turns
 
 
@@ -32,6 +32,14 @@ def test_two_tenants_may_choose_one_id() -> None:
     assert made.enter(TEAM, "p", 0.0) is not made.enter(OTHER, "p", 0.0)
     assert made.find(OTHER, "p") is not made.find(TEAM, "p")
     assert made.find(OTHER, "q") is None
+
+
+def test_a_client_that_knows_what_its_program_needs_yet_is_believed() -> None:
+    made, turns = programs(ordering="sjf")
+    for id, told in (("long", 5000.0), ("short", 50.0), ("longest", 9000.0)):
+        program = made.enter(TEAM, id, 0.0, told)
+        turns.add(id, TEAM, program.id, 0.0)
+    assert [turns.next(1.0) for _ in range(3)] == ["short", "long", "longest"]
 
 
 def test_closing_waits_for_what_is_under_way() -> None:

@@ -55,6 +55,13 @@ def test_what_others_put_into_their_fields_is_theirs(odd: object) -> None:
     assert read({"vllm_xargs": odd, "dynasor": odd}).id is None
 
 
+@pytest.mark.parametrize(
+    ("told", "tokens"), [(400, 400.0), (0.5, 0.5), (-1, None), (True, None), ("400", None), (1e16, None), (None, None)]
+)
+def test_what_a_program_needs_yet(told: object, tokens: float | None) -> None:
+    assert read({"vllm_xargs": {"dynasor_program": "p", "dynasor_remaining_tokens": told}}).remaining_tokens == tokens
+
+
 def test_a_number_is_an_id_too() -> None:
     assert read({"vllm_xargs": {"dynasor_program": 17}}).id == "17"
 

@@ -6,7 +6,7 @@ same instants, under the same policy, with the scheduler at the same place. Know
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import msgspec
@@ -21,6 +21,7 @@ from dynasor.runtime.events import BranchLanded, Event, ProgramEnded, ProgramSta
 from dynasor.runtime.in_flight import Limits
 from dynasor.scheduling.ordering import Ordering
 from dynasor.scheduling.scheduler import Scheduler
+from dynasor.simulation.cost import CostModel
 from dynasor.simulation.fit import Timing, simulated_s
 from dynasor.simulation.fleet import Fleet
 from dynasor.simulation.host import simulate
@@ -116,16 +117,19 @@ SessionOf = Callable[[int], Session]
 """Makes the session of program number i; twice, once for each side."""
 
 
-async def compared(
-    engine: Engine, clock: Clock, session: SessionOf, arrivals: Iterable[float], model: Model, place: Place
-) -> Pairs:
-    """Serve programs live, then in virtual time.
+async def served(
+    engine: Engine, clock: Clock, session: SessionOf, arrivals: Iterable[float], place: Place
+) -> list[Lived]:
+    """Serve programs live.
 
     Raises:
         EngineError: where a request fails: it would be compared with nothing.
     """
-    live = _Live(engine, clock, place)
-    lived = await live.run([(instant, session(i)) for i, instant in enumerate(arrivals)])
+    return await _Live(engine, clock, place).run([(instant, session(i)) for i, instant in enumerate(arrivals)])
+
+
+def replayed(lived: Sequence[Lived], session: SessionOf, model: Model, place: Place) -> Pairs:
+    """The same programs in virtual time, beside how they were served live."""
     run = simulate(SimulationPlan([_replayed(one, i, session) for i, one in enumerate(lived)], _fleet(model, place)))
     ended = {row.program: row.latency_s for row in run.rows}
     return Pairs(
@@ -145,8 +149,8 @@ async def capacity_of(
     Raises:
         EngineError: where a request fails.
     """
-    burst = await compared(engine, clock, session, [0.0] * programs, model, place)
-    return programs / max(burst.simulated)
+    burst = await served(engine, clock, session, [0.0] * programs, place)
+    return programs / max(replayed(burst, session, model, place).simulated)
 
 
 async def pace_of(engine: Engine, clock: Clock, model: Model) -> float:
@@ -158,6 +162,26 @@ async def pace_of(engine: Engine, clock: Clock, model: Model) -> float:
     sizes = sorted({1, max(1, min(8, model.limits.sequences) // 2)})
     timings = await Probe(engine, clock).timings([Experiment(size, 16, 24) for size in sizes], _LOOKS)
     return fmean(timing.duration_s / _told_s(timing, model) for timing in timings)
+
+
+def at_pace(model: Model, pace: float) -> Model:
+    """The model of a machine that takes so many times as long for all that it does."""
+    return replace(
+        model, cost=_Slowed(model.cost, pace), request_s=pace * model.request_s, entry_s=pace * model.entry_s
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slowed:
+    cost: CostModel
+    pace: float
+
+    @property
+    def kv_token_ps(self) -> int:
+        return round(self.pace * self.cost.kv_token_ps)
+
+    def step_ps(self, decoding: int, prompt_tokens: int, pairs: int) -> int:
+        return round(self.pace * self.cost.step_ps(decoding, prompt_tokens, pairs))
 
 
 def _told_s(timing: Timing, model: Model) -> float:

@@ -51,6 +51,7 @@ _OF: dict[str, tuple[str, Callable[[Row], float]]] = {
     "waiting_p50": ("waiting", lambda row: row.found.latency.p50),
     "waiting_p99": ("waiting", lambda row: row.found.latency.p99),
     "first": ("streams", lambda row: row.found.first.p50),
+    "first_at_once": ("streams at once", lambda row: row.found.first.p50),
     "delay_p50": ("streams", lambda row: row.found.delay.p50),
     "delay_p99": ("streams", lambda row: row.found.delay.p99),
     "cpu_token": ("fast streams", lambda row: row.us_per_token),
@@ -58,7 +59,12 @@ _OF: dict[str, tuple[str, Callable[[Row], float]]] = {
     "memory": ("held", lambda row: row.kb_per_stream),
     "idle": ("held", lambda row: row.idle_mib),
 }
-_ADDED = {"added_p50": "waiting_p50", "added_p99": "waiting_p99", "stream_first": "first"}
+_ADDED = {
+    "added_p50": "waiting_p50",
+    "added_p99": "waiting_p99",
+    "stream_first": "first",
+    "at_once_first": "first_at_once",
+}
 
 
 class Figures:

@@ -81,8 +81,12 @@ class Generator:
 
     async def _closed_loop(self, began: float) -> None:
         self._open = len(self._all)
-        for connection in self._all:
-            connection.ask(began)
+        gap = self._load.spread_s / len(self._all)
+        for place, connection in enumerate(self._all):
+            due_at = began + place * gap
+            if (wait_s := due_at - self._clock.now()) > 0:
+                await self._clock.sleep(wait_s)
+            connection.ask(due_at)
         await self._answered()
 
     async def _open_loop(self, began: float) -> None:

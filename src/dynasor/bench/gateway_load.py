@@ -16,6 +16,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         seconds: in which requests begin; those that have begun are waited for.
         rate: requests a second of an open loop, at random instants of a Poisson process; 0: a closed loop, where the
             end of one request is the start of the next.
+        spread_s: in a closed loop, the connections begin evenly within so many seconds, as clients that know nothing of
+            each other do; 0: all at once.
         stream: whether answers are streamed.
         mock: what the backend is told, as in `[[mock: tokens=16]]`.
         key: of the gateway; empty: none is sent.
@@ -28,6 +30,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 50
     seconds: float = 2.0
     rate: float = 0.0
+    spread_s: float = 0.0
     stream: bool = False
     mock: str = "tokens=16"
     model: str = MODEL

@@ -62,8 +62,11 @@ def loads(seconds: float, held: int) -> Mapping[str, Load]:
         "held": Load(port=0, seconds=seconds, connections=held, stream=True, holds=True, mock="tokens=1000000 every=1"),
         "plain": Load(port=0, seconds=seconds),
         "waiting": Load(port=0, seconds=seconds, connections=60, rate=100.0, mock="tokens=16 first=0.5"),
-        "streams": Load(port=0, seconds=seconds, stream=True, mock="tokens=100 every=0.02"),
-        "fast streams": Load(port=0, seconds=seconds, connections=100, stream=True, mock="tokens=200 every=0.01"),
+        "streams": Load(port=0, seconds=seconds, stream=True, spread_s=2.0, mock="tokens=100 every=0.02"),
+        "streams at once": Load(port=0, seconds=seconds, stream=True, mock="tokens=100 every=0.02"),
+        "fast streams": Load(
+            port=0, seconds=seconds, connections=100, stream=True, spread_s=2.0, mock="tokens=200 every=0.01"
+        ),
     }
 
 

@@ -16,7 +16,9 @@ _HEAD = """# What the gateway costs
 The gateway in front of a mock backend that answers at once or at a given pace, beside other gateways in front of the
 same one, each in turn. The gateway has one core; the mock and the load generator share another, so that a rate above
 theirs (`direct`) cannot be seen. CPU time is the gateway's own, from `/proc`, and holds on a busy machine; rates and
-latencies do not. Median over the rounds [least, most]. Reproduced by `dynasor bench gateway`.
+latencies do not. Streams begin spread over the length of one, as those of clients that know nothing of each other; also
+told is what is added to the first token where 50 begin at once. Median over the rounds [least, most]. Reproduced by
+`dynasor bench gateway`.
 """
 _COLUMNS = (
     ("requests/s", "rate", ",.0f"),
@@ -24,6 +26,7 @@ _COLUMNS = (
     ("added p50, ms", "added_p50", ".2f"),
     ("added p99, ms", "added_p99", ".2f"),
     ("added to first token, ms", "stream_first", ".2f"),
+    ("50 begin at once, ms", "at_once_first", ".2f"),
     ("token delay p50, ms", "delay_p50", ".2f"),
     ("token delay p99, ms", "delay_p99", ".2f"),
     ("tokens/s of 10,000", "token_rate", ",.0f"),
@@ -31,7 +34,8 @@ _COLUMNS = (
     ("kB a stream", "memory", ",.1f"),
     ("idle, MiB", "idle", ",.0f"),
 )
-_ONLY_GATEWAYS = ("cpu_request", "cpu_token", "memory", "idle", "added_p50", "added_p99", "stream_first")
+_ADDED = ("added_p50", "added_p99", "stream_first", "at_once_first")
+_ONLY_GATEWAYS = ("cpu_request", "cpu_token", "memory", "idle", *_ADDED)
 
 
 def read_lines(path: Path, kind: Any) -> tuple[dict[str, Any], list[Any]]:

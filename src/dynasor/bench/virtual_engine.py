@@ -12,15 +12,27 @@ from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.request import RequestStatus
 
 from dynasor.bench.plugin_engine import EngineOptions, make_engine
+from dynasor.inside.tags import Tags
 from dynasor.request import Finish, RequestId
 from dynasor.simulation.cost import CostModel
 from dynasor.simulation.kernel import SECOND
 from dynasor.simulation.kv_cache import KvCache
 from dynasor.simulation.limits import Limits
 from dynasor.simulation.requests import Served, SimulatedRequest
+from dynasor.vllm_plugin.settings import Settings
 
 _NULL_BLOCKS = 1  # vLLM keeps one that nobody is given
 _CONTEXT_TOKENS = 1 << 17  # longer than any recorded answer
+
+
+@dataclass(slots=True)
+class _Instant:
+    """The clock of the scheduler inside."""
+
+    at: int = 0
+
+    def now(self) -> float:
+        return self.at / SECOND
 
 
 @dataclass(slots=True)
@@ -43,13 +55,25 @@ class VirtualEngine:
         cache: how large the memory is, and what was found in it; vLLM keeps its own account of blocks.
     """
 
-    def __init__(self, cost: CostModel, cache: KvCache, limits: Limits, model: Path) -> None:
+    def __init__(
+        self, cost: CostModel, cache: KvCache, limits: Limits, model: Path, settings: Settings | None = None
+    ) -> None:
+        """No requests.
+
+        Args:
+            cost: of a step.
+            cache: how large the memory is.
+            limits: of the engine.
+            model: a folder of one, whose sizes vLLM reads.
+            settings: of the plug-in; None for vLLM's own scheduler.
+        """
         self.cache = cache
         self.end: int | None = None
         self.reached: list[tuple[RequestId, int]] = []
         self.prompt_tokens = self.output_tokens = self.preemptions = self.busy = 0
         self._cost = cost
         options = EngineOptions(
+            settings=settings,
             slots=limits.sequences,
             blocks=cache.capacity + _NULL_BLOCKS,
             block_size=cache.block_tokens,
@@ -58,6 +82,9 @@ class VirtualEngine:
         )
         engine = make_engine(options, model)
         self._scheduler, self._enter = engine.scheduler, engine.submit
+        self._tags, self._clock = settings is not None, _Instant()
+        if settings is not None:
+            self._scheduler.clock = self._clock
         self._here: dict[RequestId, _Here] = {}
         self._ids: dict[str, RequestId] = {}
         self._prefixes: dict[str, int] = {}
@@ -77,6 +104,7 @@ class VirtualEngine:
 
     def submit(self, request: SimulatedRequest, now: int) -> None:
         """A request comes; its tokens are no other's, but for those that its program shares."""
+        self._clock.at = now
         self._count += 1
         name, shared = str(self._count), 0
         if request.prefix is not None:
@@ -84,7 +112,9 @@ class VirtualEngine:
         own = request.prompt_tokens - request.prefix_tokens
         self._here[request.id] = _Here(request, name, now)
         self._ids[name] = request.id
-        self._enter(name, [shared] * request.prefix_tokens + [self._count] * own, request.output_tokens)
+        tags = Tags(program=request.id.program, remaining_tokens=request.remaining_tokens) if self._tags else None
+        prompt = [shared] * request.prefix_tokens + [self._count] * own
+        self._enter(name, prompt, request.output_tokens, tags=tags)
 
     def cancel(self, id: RequestId, now: int) -> Served | None:
         """Cut a request; one that the present step computes ends with that."""
@@ -100,6 +130,7 @@ class VirtualEngine:
         """Let vLLM decide what the next step computes."""
         if not self._scheduler.has_unfinished_requests():
             return None
+        self._clock.at = now
         output: SchedulerOutput = self._scheduler.schedule()
         self._note(output, now)
         if not output.total_num_scheduled_tokens:
@@ -113,6 +144,7 @@ class VirtualEngine:
         if self.end is None or self._output is None:
             raise AssertionError("there is no step to finish")
         now, output = self.end, self._output
+        self._clock.at = now
         self.end = self._output = None
         self.busy += now - self._at
         self._steps += 1
@@ -166,6 +198,7 @@ class VirtualEngine:
         return [one.request_id for group in results.values() for one in group.outputs if one.finish_reason]
 
     def _aborted(self, here: _Here, now: int) -> Served:
+        self._clock.at = now
         generated = self._scheduler.requests[here.name].num_output_tokens
         self._scheduler.finish_requests([here.name], RequestStatus.FINISHED_ABORTED)
         return self._served(here, Finish.CANCELLED, now, generated)

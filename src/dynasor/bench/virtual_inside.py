@@ -24,14 +24,19 @@ from dynasor.simulation.host import simulate
 from dynasor.simulation.models import model_of
 from dynasor.simulation.outcome import SimulatedRun, quantile
 from dynasor.simulation.plan import PlannedProgram, SimulationPlan
+from dynasor.vllm_plugin.settings import Settings
+from dynasor.wiring import make_scheduler
+
+_LONG_S = 1e9  # no program is forgotten before its end
 
 
 def row(arm: VirtualArm, model: Path) -> VirtualRow:
     """One arm on both sides."""
     rate = arm.load * _capacity(arm)
-    simulated = simulate(_plan(arm, rate))
-    own = _plan(arm, rate)
-    fleet = replace(own.fleet, engine=partial(VirtualEngine, model=model))
+    simulated = simulate(_plan(arm, rate, None if arm.inside else arm.front))
+    own = _plan(arm, rate, arm.front)
+    settings = Settings(ordering=make_scheduler(arm.ordering)[1], memory_s=_LONG_S) if arm.inside else None
+    fleet = replace(own.fleet, engine=partial(VirtualEngine, model=model, settings=settings))
     vllm = simulate(SimulationPlan(own.programs, fleet))
     told, found = _latencies(simulated), _latencies(vllm)
     return VirtualRow(
@@ -46,15 +51,14 @@ def row(arm: VirtualArm, model: Path) -> VirtualRow:
 
 
 def _capacity(arm: VirtualArm) -> float:
-    """Programs a second of a burst, first come, first served, with all of the memory."""
-    burst = _traffic(arm, 0.0)
-    machines = Machines(model=model_of(arm.accelerator), front_limit=arm.front)
-    (planned,) = arms_of(burst, machines, ["even"], ["fcfs"])
+    """Programs a second of a burst, with all of the memory."""
+    machines = Machines(model=model_of(arm.accelerator), sequences=arm.places, front_limit=arm.front)
+    (planned,) = arms_of(_traffic(arm, 0.0), machines, [arm.policy], [arm.ordering])
     return arm.programs / max(program.ended_at for program in simulate(planned.plan).rows)
 
 
-def _plan(arm: VirtualArm, rate: float) -> SimulationPlan:
-    machines = Machines(model=model_of(arm.accelerator), front_limit=arm.front)
+def _plan(arm: VirtualArm, rate: float, front: int | None) -> SimulationPlan:
+    machines = Machines(model=model_of(arm.accelerator), sequences=arm.places, front_limit=front)
     (planned,) = arms_of(_traffic(arm, rate), machines, [arm.policy], [arm.ordering])
     programs = list(planned.plan.programs)
     return SimulationPlan(programs, _tight(planned.plan.fleet, arm.room, programs))

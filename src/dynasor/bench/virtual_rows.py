@@ -9,9 +9,11 @@ class VirtualArm(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         trace: a recording that is not compressed.
         name: of it.
-        ordering: of the scheduler in front, which lets `front` requests through.
+        ordering: of the scheduler in front, which lets `front` requests through; or, with `inside`, of the plug-in, and
+            then the scheduler in front lets all through, with its estimates.
         in_flight: whether all branches begin at once, and those are cut that are not needed.
-        load: arrivals over what the simulator does with a burst.
+        places: sequences that the engine computes at one time.
+        load: arrivals over what the simulator does with a burst under the same policy.
         room: the longest requests that the memory holds at one time; None: the model's own memory.
     """
 
@@ -21,7 +23,9 @@ class VirtualArm(msgspec.Struct, frozen=True, kw_only=True):
     ordering: str
     policy: str
     in_flight: bool
+    inside: bool
     front: int
+    places: int
     load: float
     room: int | None
     programs: int

@@ -15,14 +15,15 @@ from dynasor.datasets.lines import COMPRESSIONS, numbered_lines
 from dynasor.engines.builtin import policy_folder
 
 ACCELERATOR = "a100-llama-8b"
-_ALL = 1024  # requests let through to an engine that orders them itself
-_FRONT = 256
+_ALL = 1 << 20  # requests let through to an engine that orders them itself
+_PLACES = 64
 _STATIC = "static:threshold=0.7,detect_at=5"
 _SERVED = (
-    ("fcfs", "even", False, _ALL),
-    ("fcfs", _STATIC, False, _ALL),
-    ("dynasor", _STATIC, False, _FRONT),
-    ("dynasor", _STATIC, True, _FRONT),
+    ("fcfs", "even", False, False, _ALL),
+    ("fcfs", _STATIC, False, False, _ALL),
+    ("dynasor", _STATIC, False, False, _PLACES),
+    ("dynasor", _STATIC, True, False, _PLACES),
+    ("dynasor", _STATIC, False, True, _ALL),
 )
 
 
@@ -37,7 +38,7 @@ class VirtualPlan:
     """
 
     traces: tuple[tuple[str, int], ...]
-    loads: tuple[float, ...] = (0.6, 0.9)
+    loads: tuple[float, ...] = (0.7, 0.95)
     room: int = 48
     cap: int = 20
     seed: int = 0
@@ -45,7 +46,7 @@ class VirtualPlan:
     def arms(self, trace: str, programs: int, file: str) -> Iterator[VirtualArm]:
         """Of one recording."""
         for load, room, served in product(self.loads, (None, self.room), _SERVED):
-            ordering, policy, in_flight, front = served
+            ordering, policy, in_flight, inside, front = served
             yield VirtualArm(
                 trace=file,
                 name=name_of(trace),
@@ -53,7 +54,9 @@ class VirtualPlan:
                 ordering=ordering,
                 policy=policy,
                 in_flight=in_flight,
+                inside=inside,
                 front=front,
+                places=_PLACES,
                 load=load,
                 room=room,
                 programs=programs,

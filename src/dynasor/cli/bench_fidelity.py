@@ -11,7 +11,18 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
-from dynasor.bench.fidelity import Fidelity, Pairs, Place, SessionOf, capacity_of, compared, pace_of, pooled
+from dynasor.bench.fidelity import (
+    Fidelity,
+    Pairs,
+    Place,
+    SessionOf,
+    at_pace,
+    capacity_of,
+    pace_of,
+    pooled,
+    replayed,
+    served,
+)
 from dynasor.bench.provenance import provenance
 from dynasor.cli.simulation_fit import engine_of
 from dynasor.clock import WallClock
@@ -54,6 +65,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rate: programs a second.
+        mean_error, p90_error: of the model as it was fitted.
+        paced_mean_error, paced_p90_error: of the model at each run's pace, the mean of that before it and after it.
         paces: how long experiments took, over what the model says: before each run of this arm, and after it.
     """
 
@@ -62,8 +75,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     order: str
     mean_error: float
     p90_error: float
+    paced_mean_error: float
+    paced_p90_error: float
     paces: list[float]
     figures: Fidelity
+    paced: Fidelity
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,7 @@ class _Study:
 
     async def run(self, arms: list[Arm], seeds: range) -> list[Row]:
         runs: dict[Arm, list[Pairs]] = {arm: [] for arm in arms}
+        paced: dict[Arm, list[Pairs]] = {arm: [] for arm in arms}
         paces: dict[Arm, list[float]] = {arm: [] for arm in arms}
         await pace_of(self.engine, WallClock(), self.model)  # what comes first may be slow
         pace = await pace_of(self.engine, WallClock(), self.model)
@@ -84,10 +101,13 @@ class _Study:
         for seed, arm in track(list(product(seeds, arms)), "runs", console=Console(stderr=True)):
             arrivals = list(islice(poisson(rate, seed), self.programs))
             session = self._session(arm)
-            runs[arm].append(await compared(self.engine, WallClock(), session, arrivals, self.model, arm.placed()))
+            lived = await served(self.engine, WallClock(), session, arrivals, arm.placed())
             before, pace = pace, await pace_of(self.engine, WallClock(), self.model)
             paces[arm] += [before, pace]
-        return [_row(arm, rate, pooled(runs[arm]), paces[arm]) for arm in arms]
+            runs[arm].append(replayed(lived, session, self.model, arm.placed()))
+            now = at_pace(self.model, (before + pace) / 2)
+            paced[arm].append(replayed(lived, session, now, arm.placed()))
+        return [_row(arm, rate, pooled(runs[arm]), pooled(paced[arm]), paces[arm]) for arm in arms]
 
     async def _capacity(self, arm: Arm) -> float:
         return await capacity_of(
@@ -105,15 +125,18 @@ class _Study:
         return lambda i: session(problems[i])
 
 
-def _row(arm: Arm, rate: float, found: Fidelity, paces: list[float]) -> Row:
+def _row(arm: Arm, rate: float, found: Fidelity, paced: Fidelity, paces: list[float]) -> Row:
     return Row(
         rate=rate,
         policy=arm.policy,
         order=arm.place,
         mean_error=found.mean_error,
         p90_error=found.p90_error,
+        paced_mean_error=paced.mean_error,
+        paced_p90_error=paced.p90_error,
         paces=paces,
         figures=found,
+        paced=paced,
     )
 
 
@@ -210,5 +233,9 @@ def _told(row: Row) -> Iterator[str]:
     yield f"  the engine took {low:.2f} to {high:.2f} of what the model says, and was busy {found.utilisation:.0%}"
     if low < 1 - _PACE or high > 1 + _PACE:
         yield "  not the machine that was fitted: other work runs on it, now or then; fit again when it is quiet"
+        yield (
+            f"  at the pace of each run: mean {row.paced.simulated_mean_s:.3f} s ({100 * row.paced_mean_error:+.1f} %),"
+            f" P90 {row.paced.simulated_p90_s:.3f} s ({100 * row.paced_p90_error:+.1f} %)"
+        )
     if found.utilisation > _BUSY:
         yield "  so busy that small errors of a step are great ones of a latency; a lower --load tells more"

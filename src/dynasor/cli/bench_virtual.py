@@ -18,7 +18,7 @@ _OUT = Path("results/simulation/virtual.jsonl")
 @click.command()
 @click.argument("traces", nargs=-1)
 @click.option("--programs", default="200,40", show_default=True, help="Of each of TRACES; the last recurs.")
-@click.option("--load", "loads", multiple=True, default=(0.6, 0.9), show_default=True, help="Give several.")
+@click.option("--load", "loads", multiple=True, default=(0.7, 0.95), show_default=True, help="Give several.")
 @click.option("--room", default=48, show_default=True, type=click.IntRange(1), help="Longest requests in short memory.")
 @click.option("--cap", default=20, show_default=True, type=click.IntRange(5), help="The resource cap.")
 @click.option("--seed", default=0, show_default=True, help="Of arrivals and samples.")
@@ -29,7 +29,8 @@ def virtual(
     """Serve recorded programs twice in virtual time: by the simulated engine, and by vLLM's own scheduler.
 
     Both see the same programs, arrivals, policies, scheduler in front and time of a step. What differs is who decides
-    what each step computes, so the figures tell how exact the simulated engine is, on a machine however noisy. Each
+    what each step computes, so the figures tell how exact the simulated engine is, on a machine however noisy. The
+    arms `inside` hold the scheduler that is simulated inside an engine against the plug-in inside vLLM's. Each
     arm is served with the modelled memory, and with so little that requests are preempted. TRACES are recordings, by
     default svamp. vLLM is set up by scripts/vllm-environment.
 
@@ -54,8 +55,10 @@ def virtual(
 
 def _line(row: VirtualRow) -> str:
     arm, here, there = row.arm, row.simulated, row.vllm
+    where = " inside" if arm.inside else ""
+    name = f"{arm.ordering}{where}, {arm.policy.partition(':')[0]}{' in flight' if arm.in_flight else ''}"
     return (
-        f"  {arm.ordering + ', ' + arm.policy.partition(':')[0] + (' in flight' if arm.in_flight else ''):<26}"
+        f"  {name:<26}"
         f" load {arm.load:g}: mean {there.mean_s:8.3f} s ({100 * row.mean_error:+.2f} %),"
         f" P90 {there.p90_s:8.3f} s ({100 * row.p90_error:+.2f} %),"
         f" {there.steps:,} steps ({here.steps - there.steps:+,}), {there.preemptions:,} preemptions"

@@ -150,8 +150,10 @@ class Visit:
     def _enter(self) -> None:
         admission, call = self._admission, self._call
         admission.admit(call, call.arrived_at)
-        if call.identity.id is not None:
-            self._program = admission.programs.enter(call.tenant, call.identity.id, call.arrived_at)
+        identity = call.identity
+        if identity.id is not None:
+            entered = admission.programs.enter(call.tenant, identity.id, call.arrived_at, identity.remaining_tokens)
+            self._program = entered
 
     def _leave_program(self, tokens: int, now: float) -> None:
         if self._program is not None:

@@ -49,13 +49,15 @@ class ClientPrograms:
         """The open program of a tenant by its id."""
         return self._open.get(scoped(tenant, id))
 
-    def enter(self, tenant: Tenant, id: str, now: float) -> ClientProgram:
-        """A request of a program arrives; it opens the program if need be."""
+    def enter(self, tenant: Tenant, id: str, now: float, remaining_tokens: float | None = None) -> ClientProgram:
+        """A request of a program arrives; it opens the program if need be, and may tell what that needs yet."""
         key = scoped(tenant, id)
         program = self._open.get(key)
         if program is None:
             program = self._open[key] = ClientProgram(key, tenant, now, now)
             self._turns.lane(tenant).scheduler.begin(key, now)
+        if remaining_tokens is not None:
+            self._turns.lane(tenant).scheduler.tell(key, remaining_tokens, now)
         self._hear(program, now)
         program.in_flight += 1
         program.requests += 1

@@ -24,6 +24,10 @@ FINAL_HEADER = b"x-dynamo-session-final"
 FORWARDED = frozenset({OURS, *SESSION_HEADERS, b"x-dynamo-parent-session-id", FINAL_HEADER})
 """What a backend is told as the client told it."""
 LONGEST = 128
+REMAINING_TOKENS = "dynasor_remaining_tokens"
+"""An entry of `vllm_xargs`."""
+
+_MOST_TOKENS = 1e15
 
 _SOUND = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
@@ -35,10 +39,12 @@ class Identity:
     Attributes:
         id: None where the request names none: it is a program of its own.
         is_last: whether no more requests of it are to come.
+        remaining_tokens: that its client estimates it to need yet, this request included; None: it does not tell.
     """
 
     id: str | None
     is_last: bool = False
+    remaining_tokens: float | None = None
 
 
 NOBODY = Identity(None)
@@ -50,17 +56,8 @@ def identify(asked: Asked, headers: Mapping[bytes, bytes]) -> Identity:
     Raises:
         Refused: it names one by an id that cannot be.
     """
-    told = _told_in_body(asked)
-    if told is not None:
-        return Identity(checked(*told), _is_last(headers))
-    if (ours := headers.get(OURS)) is not None:
-        return Identity(checked(OURS.decode(), ours.decode("latin-1")), _is_last(headers))
-    if asked.session_id is not None and _is_sound(asked.session_id):
-        return Identity(asked.session_id, _is_last(headers))
-    for name in SESSION_HEADERS:
-        if (id := headers.get(name)) is not None and _SOUND.fullmatch(id):
-            return Identity(id.decode(), _is_last(headers))
-    return NOBODY
+    id = _id(asked, headers)
+    return NOBODY if id is None else Identity(id, _is_last(headers), _remaining_tokens(asked))
 
 
 def checked(field: str, id: str) -> str:
@@ -91,6 +88,28 @@ def forwarded(headers: Mapping[bytes, bytes], identity: Identity, scope: str) ->
     if identity.id is not None:
         told.setdefault("x-session-id", f"{scope}:{identity.id}")
     return told
+
+
+def _id(asked: Asked, headers: Mapping[bytes, bytes]) -> str | None:
+    told = _told_in_body(asked)
+    if told is not None:
+        return checked(*told)
+    if (ours := headers.get(OURS)) is not None:
+        return checked(OURS.decode(), ours.decode("latin-1"))
+    if asked.session_id is not None and _is_sound(asked.session_id):
+        return asked.session_id
+    for name in SESSION_HEADERS:
+        if (id := headers.get(name)) is not None and _SOUND.fullmatch(id):
+            return id.decode()
+    return None
+
+
+def _remaining_tokens(asked: Asked) -> float | None:
+    """As the scheduler inside an engine is told; what is no number of tokens is passed over there too."""
+    told = asked.vllm_xargs.get(REMAINING_TOKENS) if isinstance(asked.vllm_xargs, dict) else None
+    if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= _MOST_TOKENS:
+        return float(told)
+    return None
 
 
 def _told_in_body(asked: Asked) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ class SimulatedRequest(msgspec.Struct, frozen=True, kw_only=True):
             does.
         depth: how many steps of its program came before it.
         milestones: counts of generated tokens, rising and below `output_tokens`, at which whoever asked is told.
+        remaining_tokens: that its program is estimated to need yet, where a scheduler in front lets it through.
     """
 
     id: RequestId
@@ -25,6 +26,7 @@ class SimulatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     prefix_tokens: int = 0
     depth: int = 0
     milestones: tuple[int, ...] = ()
+    remaining_tokens: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts that no request has."""

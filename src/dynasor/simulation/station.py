@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import msgspec
+
 from dynasor.request import Finish, RequestId
 from dynasor.scheduling.scheduler import Scheduler
 from dynasor.scheduling.waiting import Waiting
@@ -184,4 +186,6 @@ class FrontedStation(Station):
         limit = self._fleet.front_limit or 1
         now = self._kernel.now_s
         while scheduler.running_count < limit and (waiting := scheduler.next(now)) is not None:
-            self._replica.submit(self._here[cast(RequestId, waiting.id)])
+            remaining = scheduler.table[waiting.program].remaining_tokens
+            request = self._here[cast(RequestId, waiting.id)]
+            self._replica.submit(msgspec.structs.replace(request, remaining_tokens=remaining))

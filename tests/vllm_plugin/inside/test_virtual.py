@@ -38,13 +38,16 @@ def trace(tmp_path: Path) -> Path:
 def arm(trace: Path, **settings: object) -> VirtualArm:
     usual = {
         "trace": str(trace), "name": "made", "accelerator": "a100-llama-8b", "ordering": "dynasor", "policy": STATIC,
-        "in_flight": False, "front": 64, "load": 0.9, "room": None, "programs": 60, "cap": 20, "seed": 0,
+        "in_flight": False, "inside": False, "front": 64, "places": 64, "load": 0.9, "room": None, "programs": 60,
+        "cap": 20, "seed": 0,
     }  # fmt: skip
     return VirtualArm(**(usual | settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "settings", [{"ordering": "fcfs", "policy": "even", "front": 1024}, {}, {"in_flight": True}], ids=str
+    "settings",
+    [{"ordering": "fcfs", "policy": "even", "front": 1024}, {}, {"in_flight": True}, {"inside": True, "front": 1024}],
+    ids=str,
 )
 def test_with_memory_enough_every_program_ends_at_the_same_instant(
     trace: Path, model: Path, settings: dict[str, object]
