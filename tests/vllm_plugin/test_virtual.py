@@ -26,8 +26,8 @@ def test_arms_are_served_on_both_sides(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     origin, *rows = map(msgspec.json.decode, out.read_bytes().splitlines())
     assert {"command", "commit", "machine"} <= origin.keys()
-    assert len(rows) == 8
-    roomy = [row for row in rows if row["arm"]["room"] is None]
+    assert len(rows) == 10
+    roomy = [row for row in rows if row["arm"]["room"] is None and not row["arm"]["inside"]]
     assert [row["simulated"] for row in roomy] == [row["vllm"] for row in roomy]
     assert all(row["vllm"]["preemptions"] > 0 for row in rows if row["arm"]["room"] and row["arm"]["policy"] == "even")
     assert "svamp, all memory:\n  fcfs, even" in result.stdout

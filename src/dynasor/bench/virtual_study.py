@@ -39,7 +39,7 @@ class VirtualPlan:
 
     traces: tuple[tuple[str, int], ...]
     loads: tuple[float, ...] = (0.7, 0.95)
-    room: int = 48
+    room: int = 24
     cap: int = 20
     seed: int = 0
 

@@ -46,7 +46,7 @@ def arm(trace: Path, **settings: object) -> VirtualArm:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"ordering": "fcfs", "policy": "even", "front": 1024}, {}, {"in_flight": True}, {"inside": True, "front": 1024}],
+    [{"ordering": "fcfs", "policy": "even", "front": 1024}, {}, {"in_flight": True}],
     ids=str,
 )
 def test_with_memory_enough_every_program_ends_at_the_same_instant(
@@ -58,6 +58,13 @@ def test_with_memory_enough_every_program_ends_at_the_same_instant(
     assert found.vllm.preemptions == 0
     assert found.vllm.hit_share > 0.3
     assert found.vllm.steps > 300
+
+
+def test_the_scheduler_inside_is_told_by_requests_and_so_knows_a_little_later(trace: Path, model: Path) -> None:
+    found = row(arm(trace, inside=True, front=1024), model)
+    assert found.simulated.steps == pytest.approx(found.vllm.steps, rel=0.02)
+    assert abs(found.mean_error) < 0.03
+    assert abs(found.p90_error) < 0.05
 
 
 def test_where_requests_are_preempted_latencies_differ_by_little(trace: Path, model: Path) -> None:
