@@ -44,7 +44,9 @@ is where attainment falls below 90 %, between the rates that were tried (≥ whe
 at greater rates once fewer than {floor:.0f} % are in time. The **tightest scale** is the least at which 90 % are.
 
 **Noise.** *Steps* are the engine's own. *ms a step* and *waited*, the share of its time in which the thread that
-computes was ready to run and had no core, tell a slow machine from a slow arm.
+computes was ready to run and had no core, tell a slow machine from a slow arm. *Strict turns* are those of the
+round-robin scheduling policy: without them, an engine that waits by yielding its core may keep its client from it for
+seconds.
 """
 
 

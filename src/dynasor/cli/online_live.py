@@ -13,11 +13,12 @@ from dynasor.bench.online_live_arms import QUICK, STOCK, live_arm, servers_of
 from dynasor.bench.online_live_figures import LiveFigures
 from dynasor.bench.online_live_page import PLOT, live_page, live_terminal
 from dynasor.bench.online_live_plots import write_live_plot
-from dynasor.bench.online_live_rows import LiveRows
+from dynasor.bench.online_live_rows import LiveFacts, LiveRows
 from dynasor.bench.online_live_station import VLLMStation, live_servers
 from dynasor.bench.online_live_study import LivePlan, LiveStudy
 from dynasor.bench.online_rows import Origin
 from dynasor.bench.provenance import provenance
+from dynasor.bench.round_robin import round_robin
 from dynasor.clock import WallClock
 from dynasor.errors import UsageError
 
@@ -76,7 +77,14 @@ def _measure(study: LiveStudy, logs: Path, tell: Callable[[str], None]) -> None:
     facts = study.facts
     if facts is not None and next(study.left(facts), None) is None:
         return
-    told = provenance(engine=VERSIONS["vllm"](), slots=study.plan.slots, load_before=os.getloadavg())
+    with round_robin() as turns:
+        _serve(study, facts, logs, tell, turns=turns)
+
+
+def _serve(study: LiveStudy, facts: LiveFacts | None, logs: Path, tell: Callable[[str], None], *, turns: bool) -> None:
+    told = provenance(
+        engine=VERSIONS["vllm"](), slots=study.plan.slots, load_before=os.getloadavg(), strict_turns=turns
+    )
     study.rows.add(Origin({name: str(value) for name, value in told.items()}))
     calibrating = () if facts else (STOCK,)
     servers = tuple(dict.fromkeys((*calibrating, *servers_of(study.plan.arms))))
