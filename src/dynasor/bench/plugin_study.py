@@ -16,6 +16,7 @@ import msgspec
 from dynasor.bench.engine_speed import Asker, tokens_per_s
 from dynasor.bench.plugin_rows import Rate
 from dynasor.bench.process_time import group_times, waited_share
+from dynasor.bench.round_robin import round_robin
 from dynasor.bench.vllm_inside import rows_inside
 from dynasor.bench.vllm_options import ServerOptions
 from dynasor.bench.vllm_server import VLLMServer
@@ -45,6 +46,7 @@ def measure_throughput(
 ) -> list[Rate]:
     """Two servers side by side, asked in turns that begin with the one and the other, so that both fare alike."""
     with ExitStack() as stack:
+        stack.enter_context(round_robin())
         folder = Path(stack.enter_context(TemporaryDirectory()))
         servers: dict[str, VLLMServer] = {}
         for arm, arguments in {"fcfs": (), "dynasor": PLUGIN}.items():

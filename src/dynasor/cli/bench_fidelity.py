@@ -24,6 +24,7 @@ from dynasor.bench.fidelity import (
     served,
 )
 from dynasor.bench.provenance import provenance
+from dynasor.bench.round_robin import round_robin
 from dynasor.cli.simulation_fit import engine_of
 from dynasor.clock import WallClock
 from dynasor.datasets.problem_sets import problem_set
@@ -195,9 +196,10 @@ def fidelity(
         if (value := given[name]) is not None and not value > 0:
             raise UsageError(f"--{name} is {value:g}; it must be above 0")
     model = model_of(model_file)
-    rows = asyncio.run(_served(engine, model, arms, range(seed, seed + repeats), given))
+    with round_robin() as turns:
+        rows = asyncio.run(_served(engine, model, arms, range(seed, seed + repeats), given))
     out.parent.mkdir(parents=True, exist_ok=True)
-    origin = provenance(engine=engine, model=model_file, **given)
+    origin = provenance(engine=engine, model=model_file, strict_turns=turns, **given)
     out.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in (origin, *rows)))
     for row in rows:
         for line in _told(row):
