@@ -62,11 +62,11 @@ def test_runner_measures_every_size_in_a_process_of_its_own(tmp_path: Path) -> N
     [
         (("policies", "gone"), "no such trace: gone"),
         (("runner", "--sizes", "ten"), "--sizes is 'ten'; write whole numbers"),
-        (("runner", "--sizes", "5,0"), "--sizes is 0; it must be at least 1"),
+        (("runner", "--sizes", "5,0"), "--sizes has 0; it must be at least 1"),
         (("runner", "--policy", "bogus"), "unknown policy 'bogus' (known: beta,"),
         (("policies", ".", "--orders", "0"), "--orders is 0; it must be at least 1"),
         (("policies", ".", "--workers", "0"), "--workers is 0; it must be at least 1"),
-        (("policies", ".", "--caps", "-5"), "--caps is -5; it must be at least 1"),
+        (("policies", ".", "--caps", "-5"), "--caps has -5; it must be at least 1"),
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ from dynasor.cli.bench_simulator import simulator
 from dynasor.cli.bench_virtual import virtual
 from dynasor.cli.engine_tables import print_engines
 from dynasor.cli.trace_files import trace_files
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.clock import WallClock
 from dynasor.errors import UsageError
 from dynasor.wiring import make_policy
@@ -69,7 +70,7 @@ def policies(traces: tuple[Path, ...], caps: str, orders: int, workers: int, out
       dynasor bench policies ../shared/data/traces
     """  # noqa: D301
     plan = StudyPlan(
-        trace_files(traces), _numbers("caps", caps), _positive("orders", orders), _positive("workers", workers)
+        trace_files(traces), whole_numbers("--caps", caps), _positive("orders", orders), _positive("workers", workers)
     )
     console = Console(stderr=True)
     studies = list(track(run_study(plan), "replaying", total=len(plan.traces), console=console))
@@ -88,7 +89,7 @@ def runner(sizes: str, policy: str, out: Path, one: int | None) -> None:
     if one is not None:
         click.echo(msgspec.json.encode(measure_in_process(one, made)))
         return
-    found = [measure(size, policy) for size in _numbers("sizes", sizes)]
+    found = [measure(size, policy) for size in whole_numbers("--sizes", sizes)]
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = [provenance(policy=policy), *found]
     out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
@@ -221,16 +222,6 @@ def _told(measured: Measured) -> str:
         f" {measured.us_per_branch:5.1f} us a branch ({measured.ratio:.1f} x the sessions alone),"
         f" peak {measured.peak_mib:.0f} MiB"
     )
-
-
-def _numbers(name: str, text: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError as fault:
-        raise UsageError(
-            f"--{name} is '{text}'; write whole numbers with commas between them, such as 5,10,20"
-        ) from fault
-    return tuple(_positive(name, number) for number in numbers)
 
 
 def _positive(name: str, number: int) -> int:

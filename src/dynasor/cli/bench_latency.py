@@ -11,13 +11,13 @@ from dynasor.bench.latency_study import Answered, LatencyArm, answered, latency_
 from dynasor.bench.latency_tables import LatencyRow, latency_rows, write_latency
 from dynasor.bench.provenance import provenance
 from dynasor.calibration.profile import profiled
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.clock import WallClock
 from dynasor.datasets.problem import Problem
 from dynasor.datasets.problem_sets import problem_set
 from dynasor.datasets.recordings import read_recordings
 from dynasor.engines.embedded import EmbeddedEngine
 from dynasor.engines.embedded_model import EmbeddedModel
-from dynasor.errors import UsageError
 from dynasor.programs.program import Setup
 from dynasor.programs.prompt import PromptTemplate
 from dynasor.programs.self_consistency import SelfConsistency
@@ -42,7 +42,7 @@ def latency(problems: int, cap: int, at_once: str, samples: str, out: Path, page
     Example:
       dynasor bench latency --problems 20 --at-once 1
     """  # noqa: D301
-    loads = _loads(at_once)
+    loads = whole_numbers("--at-once", at_once, why="at least one program runs at a time", such="1,8")
     asked = list(problem_set("words", offset=_SAMPLED, limit=problems))
     setup = Setup(
         cap=cap, prompt=PromptTemplate("{question}", "", True), sampling=Sampling(temperature=0.8, max_tokens=256)
@@ -67,13 +67,3 @@ async def _measured(setup: Setup, arms: list[LatencyArm], asked: list[Problem], 
     finally:
         await engine.close()
     return latency_rows(found, load)
-
-
-def _loads(text: str) -> list[int]:
-    try:
-        loads = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--at-once is '{text}'; write whole numbers with commas between them, such as 1,8") from None
-    if min(loads) < 1:
-        raise UsageError(f"--at-once holds {min(loads)}; at least one program runs at a time")
-    return loads

@@ -16,6 +16,7 @@ from dynasor.bench.offline_rows import Result
 from dynasor.bench.offline_study import OfflinePlan, known_results, run_offline
 from dynasor.bench.offline_workloads import CAPS, workload_of
 from dynasor.bench.provenance import provenance
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.errors import UsageError
 from dynasor.journal.journal import JOURNAL
 
@@ -62,7 +63,8 @@ def offline(
       dynasor bench offline ../shared/data/traces results/built-in-model/samples.jsonl.gz
       dynasor bench offline svamp --quick
     """  # noqa: D301
-    plan = OfflinePlan(_sources(traces), _caps(caps), orders, divided, tolerance / 100, problems, workers)
+    ladder = tuple(sorted(set(whole_numbers("--caps", caps, least=2, why="a vote takes two branches at least"))))
+    plan = OfflinePlan(_sources(traces), ladder, orders, divided, tolerance / 100, problems, workers)
     plan = replace(plan, caps=(), orders=3, divided=1, most_problems=150) if quick else plan
     out = out or Path("runs/offline" if quick else "results/offline")
     pages = pages or Path("runs/offline" if quick else "docs/results")
@@ -105,18 +107,6 @@ def _of(trace: Path) -> Iterator[str]:
     if not inside:
         raise UsageError(f"{trace} holds no recordings and is no run; name files, folders of recordings, or runs")
     yield from map(str, inside)
-
-
-def _caps(text: str) -> tuple[int, ...]:
-    try:
-        caps = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as fault:
-        raise UsageError(
-            f"--caps is '{text}'; write whole numbers with commas between them, such as 5,10,20"
-        ) from fault
-    if caps[0] < 2:
-        raise UsageError(f"--caps holds {caps[0]}; a vote takes two branches at least")
-    return caps
 
 
 def _in_order(results: list[Result], plan: OfflinePlan) -> list[Result]:

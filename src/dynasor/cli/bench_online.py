@@ -24,6 +24,7 @@ from dynasor.bench.online_tables import terminal
 from dynasor.bench.provenance import provenance
 from dynasor.cli.online_live import SAMPLES, LiveWish, run_live
 from dynasor.cli.online_live import quick as quick_live
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.errors import UsageError
 from dynasor.simulation.models import MODELS
 
@@ -117,7 +118,7 @@ def online(
         live = LivePlan(
             source=_only(traces),
             arms=tuple(live_arm(name).name for name in arms) or tuple(arm.name for arm in LIVE_ARMS),
-            programs=_numbers(programs or "200")[0],
+            programs=_counts(programs or "200")[0],
             cap=cap,
             seeds=seeds or 3,
             slots=slots,
@@ -130,7 +131,7 @@ def online(
         raise UsageError("there are no TRACES; name recordings, such as svamp, or give --engine vllm")
     plan = OnlinePlan(
         sources=traces,
-        programs=_numbers(programs or "300,120,300"),
+        programs=_counts(programs or "300,120,300"),
         arms=tuple(arm_of(name).name for name in arms) or tuple(arm.name for arm in ARMS),
         accelerator=accelerator,
         cap=cap,
@@ -174,11 +175,5 @@ def _only(traces: tuple[str, ...]) -> str:
     return traces[0] if traces else SAMPLES
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError as fault:
-        raise UsageError(f"--programs is '{text}'; write whole numbers with commas between them") from fault
-    if few := [number for number in numbers if number < 20]:
-        raise UsageError(f"--programs has {few[0]}; a run takes at least 20")
-    return numbers
+def _counts(text: str) -> tuple[int, ...]:
+    return whole_numbers("--programs", text, least=20, why="a run takes at least 20", such="300,120")

@@ -12,8 +12,8 @@ from dynasor.bench.plugin_rows import Cost, Measured, Point, Pressed, Window
 from dynasor.bench.plugin_study import measure, measure_throughput
 from dynasor.bench.plugin_tables import write_plugin
 from dynasor.bench.provenance import provenance
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.clock import WallClock
-from dynasor.errors import UsageError
 
 WAITING = "10,1000,100000"
 
@@ -50,7 +50,7 @@ def plugin(seeds: int, waiting: str, rounds: int, throughput: int, window: float
     parts: dict[str, Callable[[], Iterable[Measured]]] = {
         "steps": lambda: measure("steps", Point, (seeds,)),
         "pressure": lambda: measure("pressure", Pressed),
-        "cost": partial(measure, "cost", Cost, _sizes(waiting)),
+        "cost": partial(measure, "cost", Cost, whole_numbers("--waiting", waiting, such="10,1000")),
         "whole": lambda: measure("whole", Window, (rounds,)),
         "throughput": lambda: measure_throughput(throughput, window, concurrency, WallClock(), told),
     }
@@ -60,15 +60,3 @@ def plugin(seeds: int, waiting: str, rounds: int, throughput: int, window: float
             rows += measured()
             write_plugin(rows, {**origin, "load_after": os.getloadavg()}, out)
     click.echo(f"wrote {out}/README.md and {out}/rows.jsonl")
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise UsageError(
-            f"--waiting is '{text}'; write whole numbers above 0 with commas between them, such as 10,1000"
-        )
-    return sizes

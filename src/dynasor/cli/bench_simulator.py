@@ -7,8 +7,8 @@ import msgspec
 
 from dynasor.bench.provenance import provenance
 from dynasor.bench.simulator_speed import SpeedPlan, SpeedRow, measure_speed
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.clock import WallClock
-from dynasor.errors import UsageError
 
 _OUT = Path("results/simulation/speed.jsonl")
 _SIZES = "10000,100000,1000000"
@@ -30,7 +30,8 @@ def simulator(sizes: str, replicas: int, answer_tokens: int, alone: bool, out: P
     """  # noqa: D301
     clock = WallClock()
     rows = [
-        measure_speed(SpeedPlan(requests, replicas, answer_tokens, alone=alone), clock) for requests in _numbers(sizes)
+        measure_speed(SpeedPlan(requests, replicas, answer_tokens, alone=alone), clock)
+        for requests in whole_numbers("--sizes", sizes, least=20, why="a program alone makes 20 requests", such=_SIZES)
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (provenance(), *rows)))
@@ -45,13 +46,3 @@ def _speed(row: SpeedRow) -> str:
         f" {row.us_per_request:.0f} µs a request, {row.steps_per_s:,.0f} steps/s, {row.tokens_per_s:,.0f} tokens/s,"
         f" {row.virtual_s:,.0f} s simulated"
     )
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError as fault:
-        raise UsageError(f"--sizes is '{text}'; write whole numbers with commas between them") from fault
-    if least := [number for number in numbers if number < 20]:
-        raise UsageError(f"--sizes has {least[0]}; a program alone makes 20 requests")
-    return numbers

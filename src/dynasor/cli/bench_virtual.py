@@ -10,6 +10,7 @@ from rich.progress import track
 from dynasor.bench.provenance import provenance
 from dynasor.bench.virtual_rows import VirtualRow
 from dynasor.bench.virtual_study import VirtualPlan, by_arm, run_virtual
+from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.errors import UsageError
 
 _OUT = Path("results/simulation/virtual.jsonl")
@@ -66,10 +67,5 @@ def _line(row: VirtualRow) -> str:
 
 
 def _counted(traces: tuple[str, ...], text: str) -> tuple[tuple[str, int], ...]:
-    try:
-        counts = [int(part) for part in text.split(",")]
-    except ValueError as fault:
-        raise UsageError(f"--programs is '{text}'; write whole numbers with commas between them") from fault
-    if least := [count for count in counts if count < 2]:
-        raise UsageError(f"--programs has {least[0]}; it takes at least 2")
+    counts = whole_numbers("--programs", text, least=2, why="it takes at least 2", such="200,40")
     return tuple((trace, counts[min(place, len(counts) - 1)]) for place, trace in enumerate(traces))
