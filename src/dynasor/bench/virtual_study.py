@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+from msgspec.structs import replace
 
 from dynasor.bench.virtual_rows import VirtualArm, VirtualRow
 from dynasor.bench.vllm_inside import rows_inside
@@ -39,7 +40,7 @@ class VirtualPlan:
 
     traces: tuple[tuple[str, int], ...]
     loads: tuple[float, ...] = (0.7, 0.95)
-    room: int = 24
+    room: int = 10
     cap: int = 20
     seed: int = 0
 
@@ -86,7 +87,8 @@ def run_virtual(plan: VirtualPlan) -> Iterator[VirtualRow]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         for trace, programs in plan.traces:
             arms = plan.arms(trace, programs, _uncompressed(trace, folder))
-            yield from rows_inside("virtual_inside", [str(policy_folder()), *map(_told, arms)], VirtualRow)
+            for row in rows_inside("virtual_inside", [str(policy_folder()), *map(_told, arms)], VirtualRow):
+                yield replace(row, arm=replace(row.arm, trace=trace))
 
 
 def by_arm(rows: Iterable[VirtualRow]) -> dict[tuple[str, bool], list[VirtualRow]]:
