@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dynasor.bench import plugin_study
+from dynasor.bench import plugin_study, vllm_inside
 from dynasor.bench.plugin_rows import Cost, Measured, Point, Pressed, Rate, Window
 from dynasor.bench.plugin_tables import typical, write_plugin
 from dynasor.bench.plugin_workload import arrivals, make_programs
@@ -90,7 +90,7 @@ def test_rows_can_be_read_again(tmp_path: Path) -> None:
 
 
 def test_without_vllm_one_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_study, "ENVIRONMENT", tmp_path)
+    monkeypatch.setattr(vllm_inside, "ENVIRONMENT", tmp_path)
     with pytest.raises(UsageError, match="make it with scripts/vllm-environment"):
         next(plugin_study.measure("steps", Point))
 
