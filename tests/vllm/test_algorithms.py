@@ -12,7 +12,6 @@ from dynasor.journal.journal import read_journal
 from dynasor.journal.records import Grew, Landed, ProgramFinished, Record
 from dynasor.programs.probed import ProbedCot
 from dynasor.programs.probing import Probing
-from support.strict_turns import strict_turns
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
@@ -67,8 +66,7 @@ async def test_a_search_with_rewards(
 
 async def test_probes_find_the_chain_in_the_prefix_cache(policy_server: VLLMServer, problems: Path) -> None:
     before = cached_tokens(policy_server)
-    with strict_turns(policy_server):
-        records = await records_of(problems, endpoint=policy_server.url, algorithm=Probed, cap=12, thinking=True)
+    records = await records_of(problems, endpoint=policy_server.url, algorithm=Probed, cap=12, thinking=True)
     asked, hit = (now - then for now, then in zip(cached_tokens(policy_server), before, strict=True))
     finished = ended(records)
     assert len(finished) == PROBLEMS
