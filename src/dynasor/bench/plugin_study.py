@@ -38,7 +38,7 @@ def measure(part: str, kind: type[Row], sizes: tuple[int, ...] = ()) -> Iterator
         UsageError: there is no vLLM.
         EngineError: it failed; the message ends with its last words.
     """
-    yield from rows_inside("plugin_inside", [part, str(policy_folder()), *map(str, sizes)], kind)
+    yield from rows_inside("dynasor.bench.plugin_inside", [part, str(policy_folder()), *map(str, sizes)], kind)
 
 
 def measure_throughput(

@@ -25,7 +25,7 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 def rows_inside(module: str, arguments: list[str], kind: type[Row]) -> Iterator[Row]:
-    """What a module of `dynasor.bench` prints, row by row, as it comes.
+    """What a module of this package, named in full, prints, row by row, as it comes.
 
     Raises:
         UsageError: there is no vLLM.
@@ -34,7 +34,7 @@ def rows_inside(module: str, arguments: list[str], kind: type[Row]) -> Iterator[
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
         raise UsageError(f"there is no vLLM in {ENVIRONMENT}; make it with scripts/vllm-environment")
-    command = [str(python), "-m", f"dynasor.bench.{module}", *arguments]
+    command = [str(python), "-m", module, *arguments]
     with TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+b") as errors:
         with subprocess.Popen(command, env=os.environ | _QUIET, stdout=subprocess.PIPE, stderr=errors) as process:  # noqa: S603
             yield from (msgspec.json.decode(line, type=kind) for line in process.stdout or ())

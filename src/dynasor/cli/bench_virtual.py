@@ -9,9 +9,9 @@ from rich.progress import track
 
 from dynasor.bench.provenance import provenance
 from dynasor.bench.virtual_rows import VirtualRow
-from dynasor.bench.virtual_study import VirtualPlan, by_arm, run_virtual
 from dynasor.cli.whole_numbers import whole_numbers
 from dynasor.errors import UsageError
+from dynasor.launch.virtual_study import VirtualPlan, by_arm, run_virtual
 
 _OUT = Path("results/simulation/virtual.jsonl")
 

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("vllm.config")  # tests/vllm is not what is asked for
 
 from dynasor.bench.virtual_engine import VirtualEngine
-from dynasor.bench.virtual_inside import row
 from dynasor.bench.virtual_rows import VirtualArm
+from dynasor.launch.virtual_inside import row
 from dynasor.request import Finish, ProgramId, RequestId
 from dynasor.simulation.cost import Linear
 from dynasor.simulation.kernel import SECOND

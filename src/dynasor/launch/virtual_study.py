@@ -87,7 +87,8 @@ def run_virtual(plan: VirtualPlan) -> Iterator[VirtualRow]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         for trace, programs in plan.traces:
             arms = plan.arms(trace, programs, _uncompressed(trace, folder))
-            for row in rows_inside("virtual_inside", [str(policy_folder()), *map(_told, arms)], VirtualRow):
+            arguments = [str(policy_folder()), *map(_told, arms)]
+            for row in rows_inside("dynasor.launch.virtual_inside", arguments, VirtualRow):
                 yield replace(row, arm=replace(row.arm, trace=trace))
 
 

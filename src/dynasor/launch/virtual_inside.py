@@ -1,4 +1,4 @@
-"""`python -m dynasor.bench.virtual_inside MODEL ARM...`, in the interpreter of vLLM: serves arms twice, prints rows.
+"""`python -m dynasor.launch.virtual_inside MODEL ARM...`, in the interpreter of vLLM: serves arms twice, prints rows.
 
 Sessions, policies, the scheduler in front, arrivals and the time of a step are the same objects on both sides; what
 decides the steps is the simulator's model of an engine on one, and vLLM's own scheduler on the other.
