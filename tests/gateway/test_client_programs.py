@@ -34,6 +34,17 @@ def test_two_tenants_may_choose_one_id() -> None:
     assert made.find(OTHER, "q") is None
 
 
+def test_those_last_heard_of_are_told_of_a_tenant_or_of_all() -> None:
+    made, _ = programs()
+    for number in range(40):
+        made.leave(made.enter(TEAM if number % 2 else OTHER, f"p{number}", float(number)), 1, float(number))
+    again = made.enter(TEAM, "p1", 50.0)
+    assert made.latest("team", 3) == [again, made.find(TEAM, "p39"), made.find(TEAM, "p37")]
+    assert made.latest(None, 2) == [again, made.find(TEAM, "p39")]
+    assert len(made.latest("other", 100)) == 20
+    assert made.latest("nobody", 100) == []
+
+
 def test_a_client_that_knows_what_its_program_needs_yet_is_believed() -> None:
     made, turns = programs(ordering="sjf")
     for id, told in (("long", 5000.0), ("short", 50.0), ("longest", 9000.0)):

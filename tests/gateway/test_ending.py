@@ -1,11 +1,16 @@
 """How a gateway ends, and how faults of ours are told, without a process of its own."""
 
 import asyncio
+import gc
+from collections import Counter
 
 import pytest
 
 from dynasor.errors import DynasorError, EngineError, UsageError
+from dynasor.gateway.call import Call
 from dynasor.gateway.draining import shutting_down
+from dynasor.gateway.exchange import Exchange
+from dynasor.gateway.listening import GuardedProtocol
 from dynasor.gateway.refusals import Refused, refusal_of
 from support.gateways import QUESTION, faulty, gateway
 from support.live_engine import until
@@ -63,3 +68,23 @@ def test_openai_s_words_for_errors() -> None:
         400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
         413: "invalid_request_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error",
     }  # fmt: skip
+
+
+async def test_what_has_ended_is_gone_without_the_garbage_collector() -> None:
+    """After a burst that lasts, the collector comes by so rarely that memory grows with every one."""
+    async with faulty() as (url, app), gateway(url) as here:
+        await ask(here.port, completion(QUESTION))
+        gc.collect()
+        gc.disable()
+        try:
+            for body in (QUESTION, QUESTION | {"n": -1}, QUESTION | {"stream": True}):
+                await ask(here.port, completion(body))
+            _, writer = await here.connect()
+            writer.write(completion(HANGS | {"stream": True}))
+            await until(lambda: app.ledger.active == 1)
+            writer.transport.abort()
+            await until(lambda: not (app.ledger.active or here.serving.gateway.open))
+            left = Counter(type(one) for one in gc.get_objects() if isinstance(one, (Call, Exchange, GuardedProtocol)))
+        finally:
+            gc.enable()
+    assert left == {}

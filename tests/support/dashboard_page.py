@@ -37,5 +37,13 @@ def asked(here: GatewayHere, question: str = QUESTION, key: str = "", model: str
     return str(told["id"]).removeprefix("chatcmpl-")
 
 
+def asked_plainly(here: GatewayHere, session: str) -> None:
+    """Ask for no reasoning, as part of a program that a client drives."""
+    body = {"model": "builtin", "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 16, "seed": 1}
+    headers = {"content-type": "application/json", "x-session-id": session}
+    with urlopen(Request(f"{here.url}/v1/chat/completions", json.dumps(body).encode(), headers)) as answer:
+        answer.read()
+
+
 def line(id: str) -> str:
     return f'.program > a[href="#/program/{id}"]'

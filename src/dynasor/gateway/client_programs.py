@@ -6,11 +6,13 @@ requests. It knows no socket.
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from dynasor.gateway.tenants import Tenant
 from dynasor.gateway.turns import Turns
 from dynasor.request import ProgramId
+
+_LOOKED_AT = 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +50,11 @@ class ClientPrograms:
     def find(self, tenant: Tenant, id: str) -> ClientProgram | None:
         """The open program of a tenant by its id."""
         return self._open.get(scoped(tenant, id))
+
+    def latest(self, tenant: str | None, most: int) -> list[ClientProgram]:
+        """Those last heard of, of a tenant or of all; it looks through few, however many are open."""
+        looked_at = islice(reversed(self._open.values()), _LOOKED_AT)
+        return list(islice((one for one in looked_at if tenant in (None, one.tenant.name)), most))
 
     def enter(self, tenant: Tenant, id: str, now: float, remaining_tokens: float | None = None) -> ClientProgram:
         """A request of a program arrives; it opens the program if need be, and may tell what that needs yet."""

@@ -76,6 +76,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """The client is gone."""
         self._is_lost = True
         self._be_patient()
+        if self.scope:  # of its latest request: each would hold the other until the garbage collector comes by
+            self.scope.pop(CONNECTION, None)  # type: ignore[misc]
         super().connection_lost(exc)
         if self._when_lost is not None:
             self._when_lost()

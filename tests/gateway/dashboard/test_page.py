@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from support.browser import Page
-from support.dashboard_page import QUESTION, asked, line
+from support.dashboard_page import QUESTION, asked, asked_plainly, line
 from support.gateways import GatewayHere
 
 pytestmark = pytest.mark.slow
@@ -60,6 +60,15 @@ def test_branches_that_are_cut_show(page: Page, here: GatewayHere) -> None:
     page.open(f"#/program/{id}")
     page.until(lambda: page.all('#branches [data-finish="c"]'))
     assert page.text('#branches [data-finish="c"] .ended') == "cut"
+
+
+def test_programs_that_clients_drive_show(page: Page, here: GatewayHere) -> None:
+    for session in ("agent-7", "agent-8", "agent-7"):
+        asked_plainly(here, session)
+    page.until(lambda: len(page.all("#clients tr")) >= 2)
+    rows = {row.text.split()[0]: row.text.split()[1:3] for row in page.all("#clients tr")}
+    assert rows["agent-7"] == ["2", "0"]
+    assert rows["agent-8"] == ["1", "0"]
 
 
 def test_drill_down_shows_the_votes_the_branches_and_what_was_asked(page: Page, here: GatewayHere) -> None:

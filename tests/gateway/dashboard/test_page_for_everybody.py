@@ -5,7 +5,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from support.browser import Page
-from support.dashboard_page import QUESTION, VIEWS, asked, line
+from support.dashboard_page import QUESTION, VIEWS, asked, asked_plainly, line
 from support.gateways import GatewayHere
 
 pytestmark = pytest.mark.slow
@@ -75,6 +75,7 @@ def test_all_text_can_be_read(page: Page, here: GatewayHere, scheme: str) -> Non
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_scrolls_sideways(page: Page, here: GatewayHere, width: int) -> None:
     id = asked(here, cap=40, in_flight=True, question=f"{QUESTION} {'x' * 400}")
+    asked_plainly(here, session="s" * 128)
     page.size(width, 780)
     for view in (*VIEWS, f"#/program/{id}"):
         page.open(view)

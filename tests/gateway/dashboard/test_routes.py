@@ -158,6 +158,21 @@ async def test_a_key_shows_its_tenants_programs_and_no_others() -> None:
         assert (other.status, other.error["code"]) == (404, "program_not_found")
 
 
+async def test_programs_that_clients_drive_are_shown_to_who_may_see_them() -> None:
+    async with watched(tenants=TENANTS) as here:
+        for key, session in ((OURS, "agent-1"), (THEIRS, "agent-1"), (OURS, "agent-2"), (OURS, "agent-1")):
+            plain = {name: CHAT[name] for name in CHAT if name != "dynasor"} | {"model": "tiny"}
+            await ask(here.port, completion(plain, **bearer(key), x_session_id=session))
+        seen = {}
+        for key in (OURS, THEIRS, OPERATOR):
+            told = (await Watching(here, key).open()).figures["client_programs"]
+            assert all(one["tokens"] > 0 and one["heard_at"] >= one["opened_at"] for one in told)
+            seen[key] = [(one["tenant"], one["name"], one["requests"], one["in_flight"]) for one in told]
+    assert seen[OURS] == [("ours", "agent-2", 1, 0), ("ours", "agent-1", 2, 0)], "the newest first"
+    assert seen[THEIRS] == [("theirs", "agent-1", 1, 0)]
+    assert sorted(seen[OPERATOR]) == sorted(seen[OURS] + seen[THEIRS])
+
+
 async def test_the_key_of_the_metrics_shows_all_without_what_was_said() -> None:
     async with watched(tenants=TENANTS) as here:
         for key in (OURS, THEIRS):

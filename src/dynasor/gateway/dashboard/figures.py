@@ -1,11 +1,15 @@
-"""How a gateway stands, in few numbers: of one tenant, or of all. It names no program."""
+"""How a gateway stands, in few numbers: of one tenant, or of all; and the programs that clients drive."""
 
 from typing import Any
 
 from dynasor.gateway.admission import Admission
+from dynasor.gateway.client_programs import ClientProgram
 from dynasor.gateway.dashboard.live import Live
 from dynasor.gateway.dashboard.totals import Totals
 from dynasor.gateway.turns import Lane
+
+MOST_CLIENT_PROGRAMS = 20
+"""Those last heard of."""
 
 
 class Figures:
@@ -16,6 +20,7 @@ class Figures:
 
     def __call__(self, tenant: str | None) -> dict[str, Any]:
         """The figures that somebody may see: of a tenant, or, for None, of all."""
+        latest = self._admission.programs.latest(tenant, MOST_CLIENT_PROGRAMS)
         lanes = [lane for lane in self._admission.turns.lanes if tenant in (None, lane.tenant.name)]
         return {
             "programs": _programs(self._live.totals(tenant)),
@@ -24,6 +29,7 @@ class Figures:
                 "waiting": sum(lane.waiting for lane in lanes),
             },
             "tenants": [_tenant(lane) for lane in lanes],
+            "client_programs": [_client_program(one) for one in sorted(latest, key=_opened, reverse=True)],
         }
 
 
@@ -41,4 +47,17 @@ def _tenant(lane: Lane) -> dict[str, Any]:
     return {
         "name": lane.tenant.name, "share": lane.tenant.share, "tokens": lane.served_tokens, "running": lane.running,
         "waiting": lane.waiting,
+    }  # fmt: skip
+
+
+def _opened(program: ClientProgram) -> float:
+    return program.opened_at
+
+
+def _client_program(program: ClientProgram) -> dict[str, Any]:
+    tenant = program.tenant.name
+    return {
+        "tenant": tenant, "name": program.id.removeprefix(f"{tenant}/"), "requests": program.requests,
+        "in_flight": program.in_flight, "tokens": program.tokens, "opened_at": program.opened_at,
+        "heard_at": program.heard_at,
     }  # fmt: skip

@@ -1,8 +1,8 @@
-// The figures of the whole gateway, and its tenants.
+// The figures of the whole gateway, the programs that clients drive, and its tenants.
 
 import { bar } from "./charts.js";
 import { by, make, say } from "./elements.js";
-import { NONE, plural, reading, share, short, whole } from "./numbers.js";
+import { NONE, plural, reading, seconds, share, short, whole } from "./numbers.js";
 
 export function tiles(list, entries) {
   if (list.children.length !== entries.length) {
@@ -16,7 +16,7 @@ export function tiles(list, entries) {
   });
 }
 
-export function showFigures({ programs, requests, tenants }) {
+export function showFigures({ programs, requests, tenants, client_programs }, now, operator) {
   const due = programs.met + programs.missed;
   const spared = programs.even_tokens - programs.known_tokens;
   tiles(by("figures"), [
@@ -28,7 +28,19 @@ export function showFigures({ programs, requests, tenants }) {
     ["In time", share(programs.met, due), due ? `${short(programs.met)} of ${plural(due, "deadline")}` : "no deadline so far"],
     ["Certaindex", programs.mean_certaindex === null ? NONE : reading(programs.mean_certaindex), "mean at the stop"],
   ]);
+  showClients(client_programs, now, operator);
   showTenants(tenants);
+}
+
+function showClients(programs, now, operator) {
+  by("clients-section").hidden = programs.length === 0;
+  by("clients").replaceChildren(...programs.map((program) => make("tr", {},
+    make("th", { scope: "row" }, program.name, operator ? make("span", { class: "more" }, ` ${program.tenant}`) : null),
+    make("td", { class: "number" }, whole(program.requests)),
+    make("td", { class: "number" }, whole(program.in_flight)),
+    make("td", { class: "number" }, short(program.tokens)),
+    make("td", { class: "number" }, seconds(now - program.opened_at)),
+    make("td", { class: "number" }, program.in_flight ? "now" : `${seconds(now - program.heard_at)} ago`))));
 }
 
 function showTenants(tenants) {

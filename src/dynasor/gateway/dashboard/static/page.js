@@ -68,7 +68,7 @@ function told(name, event) {
     by("key").value = "";
     show(true);
   }
-  showFigures(event.figures);
+  showFigures(event.figures, event.now, viewer.tenant === null);
   programs.showPrograms(event.programs, event.now, viewer.tenant === null);
   program.changed(event.programs);
   playground.changed(event.programs);
