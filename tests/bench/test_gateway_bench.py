@@ -160,6 +160,7 @@ def test_the_page_holds_what_was_measured(tmp_path: Path) -> None:
     write_lines(tmp_path / SOAK, {}, [Segment(plain=found(), streams=found(), look=look) for look in looks])
     write_page(tmp_path, tmp_path / "gateway.md", tmp_path / "gateway-cpu.png")
     page = (tmp_path / "gateway.md").read_text()
+    assert "It grew most, by 0.0 MiB, in the part that ended at 1 s" in page
     for told_there in ("| dynasor | 500 | 20 |", "## 100 streams at one time", "31.5 kB a stream", "- commit: `abc`"):
         assert told_there in page
 

@@ -84,6 +84,35 @@ def test_where_all_are_live_the_oldest_goes() -> None:
     assert free.ids == [0, 1, 2, 3, 4, 5]
 
 
+def test_where_all_are_live_looks_cost_a_constant_for_each_block_let_go() -> None:
+    looks = 0
+
+    def is_live(_: ProgramId) -> bool:
+        nonlocal looks
+        looks += 1
+        return True
+
+    free = free_blocks(1000)
+    chance = SecondChance(free, is_live)
+    chance.note(A, free.blocks)
+    for block in free.blocks:
+        chance.spare(1)
+        chance.note(A, [block])
+    assert looks <= 1000 + 4 * 1000
+
+
+def test_after_a_look_that_found_nothing_what_can_go_is_found_again() -> None:
+    free = free_blocks(40)
+    chance = SecondChance(free, {A}.__contains__)
+    chance.note(A, free.blocks)
+    assert chance.spare(1) == 0
+    others = [FakeBlock(100 + id, f"hash {100 + id}") for id in range(10)]
+    free.append_n(others)
+    chance.note(B, others)
+    assert chance.spare(1) == 40
+    assert free.ids[:10] == list(range(100, 110))
+
+
 def test_a_program_that_has_ended_is_no_longer_spared() -> None:
     free, live = free_blocks(), {A}
     chance = SecondChance(free, live.__contains__)

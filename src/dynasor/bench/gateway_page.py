@@ -1,7 +1,10 @@
 """What a gateway costs, as a page: overhead side by side, many streams, and the soak, as far as they were made."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -15,8 +18,8 @@ _HEAD = """# What the gateway costs
 
 The gateway in front of a mock backend that answers at once or at a given pace, beside other gateways in front of the
 same one, each in turn. The gateway has one core; the mock and the load generator share another, so that a rate above
-theirs (`direct`) cannot be seen. CPU time is the gateway's own, from `/proc`, and holds on a busy machine; rates and
-latencies do not. Streams begin spread over the length of one, as those of clients that know nothing of each other; also
+theirs (`direct`) cannot be seen. CPU time is the gateway's own, from `/proc`: other work on the machine changes it less
+than rates and latencies, but by a third where cores share their parts. Streams begin spread over the length of one, as those of clients that know nothing of each other; also
 told is what is added to the first token where 50 begin at once. Median over the rounds [least, most]. Reproduced by
 `dynasor bench gateway`.
 """
@@ -29,7 +32,7 @@ _COLUMNS = (
     ("50 begin at once, ms", "at_once_first", ".2f"),
     ("token delay p50, ms", "delay_p50", ".2f"),
     ("token delay p99, ms", "delay_p99", ".2f"),
-    ("tokens/s of 10,000", "token_rate", ",.0f"),
+    ("tokens/s", "token_rate", ",.0f"),
     ("CPU a token, us", "cpu_token", ",.1f"),
     ("kB a stream", "memory", ",.1f"),
     ("idle, MiB", "idle", ",.0f"),
@@ -137,12 +140,23 @@ def _soak(segments: Sequence[Segment], origin: Mapping[str, Any]) -> Iterator[st
     growth = growth_mib_per_minute(segments)
     yield f"- Memory: {looks[0].memory_mib:.1f} MiB after the first part, {looks[-1].memory_mib:.1f} at the end; slope"
     yield f"  {growth:+.3f} MiB a minute once settled."
+    if len(segments) > 1:
+        yield from _largest_step(segments)
     yield f"- Open descriptors between parts: {min(look.descriptors for look in looks)} to"
     yield f"  {max(look.descriptors for look in looks)}."
     beats = [segment.plain.beat for segment in segments]
     yield f"- `GET /health` beside it, in the worst part: p50 {max(beat.p50 for beat in beats):.2f} ms, p99"
     yield f"  {max(beat.p99 for beat in beats):.2f} ms."
     yield from _origin(origin)
+
+
+def _largest_step(segments: Sequence[Segment]) -> Iterator[str]:
+    """An open load goes on while a machine stalls: what it builds up then sets the size that memory keeps."""
+    steps = [(after.look.memory_mib - before.look.memory_mib, after) for before, after in pairwise(segments)]
+    grown, at = max(steps, key=itemgetter(0))
+    slowest = median(segment.plain.latency.most for segment in segments)
+    yield f"- It grew most, by {grown:.1f} MiB, in the part that ended at {at.look.at_s:.0f} s, whose slowest request took"
+    yield f"  {at.plain.latency.most / 1e3:.1f} s; in the median part the slowest took {slowest / 1e3:.1f} s."
 
 
 def _origin(origin: Mapping[str, Any]) -> Iterator[str]:

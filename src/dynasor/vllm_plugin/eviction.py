@@ -2,7 +2,8 @@
 
 Just before blocks are taken from the head of the queue of free ones, those at its head that belong to live programs
 are moved to its tail. Nothing is pinned and the number of free blocks stays what it is; the others keep their order.
-It knows of vLLM only what the protocols here say.
+Looks are earned by blocks that are let go, so that they cost a constant for each, even where all belongs to live
+programs and there is nothing to find. It knows of vLLM only what the protocols here say.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from dynasor.request import ProgramId
 
 _LOOKED_AT = 4096  # blocks at most, each time; beyond, what comes is evicted as it comes
+_EARNED = 4  # looks, by a block that is let go
 _OWNERS = 8  # of a block, before those that are gone are swept out
 
 
@@ -56,10 +58,13 @@ class SecondChance:
         self._free = free
         self._is_live = is_live
         self._held: dict[int, Held] = {}
+        self._looks = _LOOKED_AT
+        self._rests = False  # until the looks that found nothing have been earned again
 
     def note(self, program: ProgramId, blocks: Iterable[Block]) -> None:
         """A request of a program lets go of blocks."""
         for block in blocks:
+            self._looks += _EARNED
             if block.block_hash is None:
                 continue
             held = self._held.get(block.block_id)
@@ -69,23 +74,27 @@ class SecondChance:
             if len(held.owners) >= _OWNERS:
                 held.owners.intersection_update([owner for owner in held.owners if self._is_live(owner)])
             held.owners.add(program)
+        if self._looks >= _LOOKED_AT:
+            self._looks, self._rests = _LOOKED_AT, False
 
     def spare(self, needed: int) -> int:
         """So many blocks are about to be taken; returns how many were moved out of the way.
 
         Where none but blocks of live programs are found, all stay where they are: the least recently used go.
         """
-        if not self._held:
+        if not self._held or self._rests:
             return 0
         live: list[Block] = []
         found = 0
         block = self._free.fake_free_list_head.next_free_block
-        while block is not self._free.fake_free_list_tail and found < needed and found + len(live) < _LOOKED_AT:
+        while block is not self._free.fake_free_list_tail and found < needed and found + len(live) < self._looks:
             if self._belongs_to_live(block):
                 live.append(block)
             else:
                 found += 1
             block = block.next_free_block
+        self._looks -= found + len(live)
+        self._rests = not found
         if not found or not live:
             return 0
         for spared in live:
