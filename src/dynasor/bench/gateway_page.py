@@ -19,9 +19,9 @@ _HEAD = """# What the gateway costs
 The gateway in front of a mock backend that answers at once or at a given pace, beside other gateways in front of the
 same one, each in turn. The gateway has one core; the mock and the load generator share another, so that a rate above
 theirs (`direct`) cannot be seen. CPU time is the gateway's own, from `/proc`: other work on the machine changes it less
-than rates and latencies, but by a third where cores share their parts. Streams begin spread over the length of one, as those of clients that know nothing of each other; also
-told is what is added to the first token where 50 begin at once. Median over the rounds [least, most]. Reproduced by
-`dynasor bench gateway`.
+than rates and latencies, but by a third where cores share their parts. Streams begin spread over the length of one, as
+those of clients that know nothing of each other; also told is what is added to the first token where 50 begin at once.
+Median over the rounds [least, most]. Reproduced by `dynasor bench gateway`.
 """
 _COLUMNS = (
     ("requests/s", "rate", ",.0f"),
@@ -155,8 +155,8 @@ def _largest_step(segments: Sequence[Segment]) -> Iterator[str]:
     steps = [(after.look.memory_mib - before.look.memory_mib, after) for before, after in pairwise(segments)]
     grown, at = max(steps, key=itemgetter(0))
     slowest = median(segment.plain.latency.most for segment in segments)
-    yield f"- It grew most, by {grown:.1f} MiB, in the part that ended at {at.look.at_s:.0f} s, whose slowest request took"
-    yield f"  {at.plain.latency.most / 1e3:.1f} s; in the median part the slowest took {slowest / 1e3:.1f} s."
+    yield f"- It grew most, by {grown:.1f} MiB, in the part that ended at {at.look.at_s:.0f} s, whose slowest request"
+    yield f"  took {at.plain.latency.most / 1e3:.1f} s; in the median part the slowest took {slowest / 1e3:.1f} s."
 
 
 def _origin(origin: Mapping[str, Any]) -> Iterator[str]:
