@@ -5,7 +5,7 @@ decides the steps is the simulator's model of an engine on one, and vLLM's own s
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -14,7 +14,6 @@ from statistics import fmean
 
 import msgspec
 
-from dynasor.bench.virtual_engine import VirtualEngine
 from dynasor.bench.virtual_rows import VirtualArm, VirtualRow, VirtualSide
 from dynasor.launch.simulating import Machines, arms_of
 from dynasor.launch.traffic import Traffic
@@ -24,19 +23,20 @@ from dynasor.simulation.host import simulate
 from dynasor.simulation.models import model_of
 from dynasor.simulation.outcome import SimulatedRun, quantile
 from dynasor.simulation.plan import PlannedProgram, SimulationPlan
+from dynasor.simulation.stepping import Stepping
 from dynasor.vllm_plugin.settings import Settings
 from dynasor.wiring import make_scheduler
 
 _LONG_S = 1e9  # no program is forgotten before its end
 
 
-def row(arm: VirtualArm, model: Path) -> VirtualRow:
-    """One arm on both sides."""
+def row(arm: VirtualArm, model: Path, engine: Callable[..., Stepping]) -> VirtualRow:
+    """One arm on both sides; `engine` makes the one that vLLM's scheduler decides in, for vLLM is not everywhere."""
     rate = arm.load * _capacity(arm)
     simulated = simulate(_plan(arm, rate, None if arm.inside else arm.front))
     own = _plan(arm, rate, arm.front)
     settings = Settings(ordering=make_scheduler(arm.ordering)[1], memory_s=_LONG_S) if arm.inside else None
-    fleet = replace(own.fleet, engine=partial(VirtualEngine, model=model, settings=settings))
+    fleet = replace(own.fleet, engine=partial(engine, model=model, settings=settings))
     vllm = simulate(SimulationPlan(own.programs, fleet))
     told, found = _latencies(simulated), _latencies(vllm)
     return VirtualRow(
@@ -98,13 +98,15 @@ def _side(run: SimulatedRun) -> VirtualSide:
     )
 
 
-def rows(model: str, arms: list[str]) -> Iterator[VirtualRow]:
+def rows(model: str, arms: list[str], engine: Callable[..., Stepping]) -> Iterator[VirtualRow]:
     """Every arm, as it is done."""
     for text in arms:
-        yield row(msgspec.json.decode(text, type=VirtualArm), Path(model))
+        yield row(msgspec.json.decode(text, type=VirtualArm), Path(model), engine)
 
 
 if __name__ == "__main__":
-    for found in rows(sys.argv[1], sys.argv[2:]):
+    from dynasor.bench.virtual_engine import VirtualEngine
+
+    for found in rows(sys.argv[1], sys.argv[2:], VirtualEngine):
         sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
         sys.stdout.buffer.flush()

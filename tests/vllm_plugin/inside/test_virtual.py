@@ -52,7 +52,7 @@ def arm(trace: Path, **settings: object) -> VirtualArm:
 def test_with_memory_enough_every_program_ends_at_the_same_instant(
     trace: Path, model: Path, settings: dict[str, object]
 ) -> None:
-    found = row(arm(trace, **settings), model)
+    found = row(arm(trace, **settings), model, VirtualEngine)
     assert found.simulated == found.vllm
     assert found.furthest == 0.0
     assert found.vllm.preemptions == 0
@@ -61,14 +61,14 @@ def test_with_memory_enough_every_program_ends_at_the_same_instant(
 
 
 def test_the_scheduler_inside_is_told_by_requests_and_so_knows_a_little_later(trace: Path, model: Path) -> None:
-    found = row(arm(trace, inside=True, front=1024), model)
+    found = row(arm(trace, inside=True, front=1024), model, VirtualEngine)
     assert found.simulated.steps == pytest.approx(found.vllm.steps, rel=0.02)
     assert abs(found.mean_error) < 0.03
     assert abs(found.p90_error) < 0.05
 
 
 def test_where_requests_are_preempted_latencies_differ_by_little(trace: Path, model: Path) -> None:
-    found = row(arm(trace, room=10), model)
+    found = row(arm(trace, room=10), model, VirtualEngine)
     assert found.vllm.preemptions > 50
     assert found.simulated.preemptions == pytest.approx(found.vllm.preemptions, rel=0.15)
     assert abs(found.mean_error) < 0.04
