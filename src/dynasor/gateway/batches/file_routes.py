@@ -23,7 +23,7 @@ from dynasor.gateway.refusals import Refused
 
 _CONTENT = "/content"
 _PIECE = 256 << 10  # bytes of a file in one row
-_LINES = 16  # pieces or lines sent after one look into the store
+_PIECES, _LINES = 4, 16  # of an upload, or of a batch's output, sent after one look into the store
 _FORM_BYTES = 64 << 10  # of an upload, beside the file
 _IDLE_S, _UPLOAD_S = 60.0, 3600.0
 _LISTED = 10_000
@@ -165,8 +165,8 @@ class FileRoutes:
                 (b"content-disposition", b'attachment; filename="%s"' % name),
             ],
         )
-        place = -1
-        while pieces := await self._store.read(partial(file_rows.pieces, file=file, after=place, count=_LINES)):
+        place, count = -1, _PIECES if file.batch is None else _LINES
+        while pieces := await self._store.read(partial(file_rows.pieces, file=file, after=place, count=count)):
             try:
                 async with asyncio.timeout(_IDLE_S):
                     await exchange.send(b"".join(content for _, content in pieces))
