@@ -21,7 +21,7 @@ def windows(times: float, rounds: int = 30) -> list[Window]:
     for turn in range(rounds):
         quick = 1.0 + turn % 3 / 10
         for arm, slow in (("fcfs", 1.0), ("dynasor", times + (turn % 2 - 0.5) / 500)):
-            found += [Window(arm, turn, 4000, quick * slow, 2 * quick * slow)] * 2
+            found += [Window(arm, turn, 4000, 90, quick * slow, 2 * quick * slow)] * 2
     return found
 
 
@@ -46,8 +46,9 @@ def test_the_page_tells_every_part(tmp_path: Path) -> None:
     assert "| gang | 60.0 | 40.0 | 2.00 |" in page
     assert "| fcfs | 6 | 1,003 |" in page
     assert "| 100,000 | dynasor | 1,234 | 2,000 | 1,300 | +12 [-4, +29] | 50 |" in page
-    assert "| the processor | 3,636 | 3,600 | 0.99" in page
-    assert "| wall time | 1,818 | 1,800 | 0.99" in page
+    assert "| tokens, of the processor's time | 3,636 | 3,600 | 0.99" in page
+    assert "| tokens, of wall time | 1,818 | 1,800 | 0.99" in page
+    assert "| steps, of the processor's time | 82 | 81 | 0.99" in page
     assert "| dynasor | 1,000 | 900 | 1,100 | 0.0 % |" in page
 
 
@@ -57,7 +58,7 @@ def test_the_page_tells_every_part(tmp_path: Path) -> None:
 def test_two_percent_are_decided_where_the_interval_allows(times: float, verdict: str, tmp_path: Path) -> None:
     write_plugin(windows(times), {}, tmp_path)
     lines = (tmp_path / "README.md").read_text().splitlines()
-    assert [line.endswith(f"| {verdict} |") for line in lines if line.startswith("| the processor")] == [True]
+    assert [line.endswith(f"| {verdict} |") for line in lines if line.startswith("| tokens, of the proc")] == [True]
 
 
 def test_rounds_that_were_disturbed_move_nothing(tmp_path: Path) -> None:

@@ -53,12 +53,14 @@ class Window(msgspec.Struct, frozen=True):
 
     Attributes:
         turn: its round.
+        steps: of the engine: another order of the same work may take some more or fewer.
         cpu_s: the processor's time.
     """
 
     arm: str
     turn: int
     tokens: int
+    steps: int
     cpu_s: float
     wall_s: float
 

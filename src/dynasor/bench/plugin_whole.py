@@ -26,6 +26,18 @@ _WARM_UP = 2  # rounds
 _TURNS = (("fcfs", "dynasor", "dynasor", "fcfs"), ("dynasor", "fcfs", "fcfs", "dynasor"))
 
 
+class _Steps:
+    """Counts the steps of a scheduler."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.taken = 0
+        self._schedule, scheduler.schedule = scheduler.schedule, self._step
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        self.taken += 1
+        return self._schedule(*args, **kwargs)
+
+
 def windows(model: Path, rounds: int) -> Iterator[Window]:
     """So many rounds of four windows; every other one begins with the other scheduler."""
     engine = LLM(
@@ -39,10 +51,11 @@ def windows(model: Path, rounds: int) -> Iterator[Window]:
     )
     core: Any = engine.llm_engine.engine_core.engine_core
     schedulers = {"fcfs": core.scheduler, "dynasor": _ours(core)}
+    steps = {arm: _Steps(scheduler) for arm, scheduler in schedulers.items()}
     for turn in range(_WARM_UP + rounds):
         for place, arm in enumerate(_TURNS[turn % 2]):
             core.scheduler = schedulers[arm]
-            found = _window(engine, arm, turn - _WARM_UP, place)
+            found = _window(engine, arm, turn - _WARM_UP, place, steps[arm])
             if turn >= _WARM_UP:
                 yield found
 
@@ -61,23 +74,30 @@ def _ours(core: Any) -> ProgramScheduler:
     )
 
 
-def _window(engine: LLM, arm: str, turn: int, place: int) -> Window:
-    """Answer requests that take all places and as many again, which wait: the same in every window of a round."""
+def _window(engine: LLM, arm: str, turn: int, place: int, steps: _Steps) -> Window:
+    """Answer requests that take all places and as many again, which wait: the same in every window of a round.
+
+    No program comes again: a window finds nothing of the one before, be it in the cache or in the scheduler.
+    """
     random, clock = Random(turn), WallClock()
     lengths = [random.randint(_LEAST, _MOST) for _ in range(REQUESTS)]
     prompts = [{"prompt_token_ids": _prompt(turn, place, index)} for index in range(REQUESTS)]
     sampling = [
-        SamplingParams(max_tokens=tokens, ignore_eos=True, extra_args={"dynasor_program": f"{index // _BRANCHES}"})
+        SamplingParams(max_tokens=tokens, ignore_eos=True, extra_args={"dynasor_program": _program(turn, place, index)})
         for index, tokens in enumerate(lengths)
     ]
-    began, before_s = clock.now(), process_cpu_s()
+    before, began, before_s = steps.taken, clock.now(), process_cpu_s()
     answers = engine.generate(prompts, sampling, use_tqdm=False)
     cpu_s, wall_s = process_cpu_s() - before_s, clock.now() - began
     tokens = sum(len(answer.outputs[0].token_ids) for answer in answers)
-    return Window(arm, turn, tokens, cpu_s, wall_s)
+    return Window(arm, turn, tokens, steps.taken - before, cpu_s, wall_s)
+
+
+def _program(turn: int, place: int, index: int) -> str:
+    return f"{turn}/{place}/{index // _BRANCHES}"
 
 
 def _prompt(turn: int, place: int, index: int) -> list[int]:
     """Tokens that no other program's prompt begins with, so that each is computed; those of one program share it."""
-    own = Random(f"{turn}/{place}/{index // _BRANCHES}")
+    own = Random(_program(turn, place, index))
     return [own.randint(10, 200) for _ in range(_PROMPT_TOKENS)]

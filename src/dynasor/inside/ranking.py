@@ -5,7 +5,7 @@ It is told what happens and handed `now`; it knows no engine and no clock.
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from dynasor.inside.at_arrival import SjfAtArrival
 from dynasor.inside.counters import Counters
@@ -22,11 +22,26 @@ SETTLED_TOKENS: Final = 16
 _FORGOTTEN: Final = 64  # programs at a step
 
 
+class Started(NamedTuple):
+    """What the start of a request was.
+
+    Attributes:
+        is_oldest: whether none had waited longer.
+        is_aged: whether it went first because its program had waited too long.
+        begins: whether it is the first of its program.
+    """
+
+    is_oldest: bool
+    is_aged: bool
+    begins: bool
+
+
 class Ranking:
     """Which of an engine's waiting requests is next, and which of those that run is preempted first.
 
     Attributes:
         counters: what happened so far.
+        arranges: whether the ordering looks at all that wait at once.
         due: the tokens from which on `grow` tells of a running request; of one that is not here, `SETTLED_TOKENS`.
     """
 
@@ -35,6 +50,7 @@ class Ranking:
         self._table = ProgramTable(History(settings.branch_tokens))
         self._core, ordering = make_scheduler(settings.ordering, {"sjf-at-arrival": SjfAtArrival}, self._table)
         self._ages = ordering.startswith("aging")
+        self.arranges = self._core.arranges
         self._settings = settings
         self._programs: dict[str, ProgramId] = {}  # of all requests
         self._running: set[str] = set()
@@ -63,15 +79,26 @@ class Ranking:
         """The requests that are next, so many at most."""
         return [str(request.id) for request in self._core.order(now, most)]
 
-    def start(self, id: str, now: float, *, is_oldest: bool) -> None:
+    def start(self, id: str, now: float, *, is_oldest: bool) -> Started:
         """A waiting request was taken from the queue."""
-        counters, row = self.counters, self._row(id)
-        counters.started += 1
-        counters.reorders += not is_oldest
-        counters.aged += self._ages and self._core.key(id, now)[0] == 0
-        counters.programs_running += not row.in_flight
+        row = self._row(id)
+        is_aged = self._ages and self._core.key(id, now)[0] == 0
+        started = Started(is_oldest, is_aged, row.start_rank is None)
+        self._count(started, 1)
+        self.counters.programs_running += not row.in_flight
         self._core.start(id, now)
         self._running.add(id)
+        return started
+
+    def unstart(self, id: str, started: Started, now: float) -> None:
+        """The latest start of a request is taken back, as if it had not been."""
+        row = self._row(id)
+        self._core.put_back(id, now)
+        self._running.remove(id)
+        if started.begins:
+            self._table.unstart(row)
+        self._count(started, -1)
+        self.counters.programs_running -= not row.in_flight
 
     def put_back(self, id: str, now: float) -> bool:
         """A request waits again; returns whether it ran, and was not just looked at."""
@@ -126,12 +153,15 @@ class Ranking:
     def step(self, now: float) -> None:
         """A step of the engine begins: forget programs that have made no request for long."""
         self._now = now
-        for _ in range(_FORGOTTEN):
-            if not self._idle or next(iter(self._idle.values())) + self._settings.memory_s > now:
-                break
-            self._forget(next(iter(self._idle)), now)
+        if self._idle:
+            self._forget_idle(now)
         self.counters.programs = len(self._table)
         self.counters.requests_running = len(self._running)
+
+    def _count(self, started: Started, times: int) -> None:
+        self.counters.started += times
+        self.counters.reorders += times * (not started.is_oldest)
+        self.counters.aged += times * started.is_aged
 
     def _row(self, id: str) -> Row:
         return self._table[self._programs[id]]
@@ -156,6 +186,13 @@ class Ranking:
         if row.knob is None and row.remaining_knob is not None:
             left = max(row.in_flight + row.waiting, row.remaining_knob - 1)
             self._core.progress(row.id, now, remaining_knob=left)
+
+    def _forget_idle(self, now: float) -> None:
+        for _ in range(_FORGOTTEN):
+            program, since = next(iter(self._idle.items()), (None, now))
+            if program is None or since + self._settings.memory_s > now:
+                break
+            self._forget(program, now)
 
     def _forget(self, program: ProgramId, now: float) -> None:
         self._core.end(program, now)

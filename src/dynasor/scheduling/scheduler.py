@@ -36,6 +36,11 @@ class Scheduler:
         self._arrivals = 0
 
     @property
+    def arranges(self) -> bool:
+        """Whether the ordering looks at all that wait at once; it is better asked for many at a time then."""
+        return self._arranging is not None
+
+    @property
     def waiting_count(self) -> int:
         """Requests that wait."""
         return len(self._lanes)
@@ -168,7 +173,7 @@ class Scheduler:
             ordered.append(request)
             if len(ordered) < most:
                 started += self._start(request)
-        for row in started:
+        for row in reversed(started):
             self.table.unstart(row)
         for request in ordered[: most - 1]:
             self._wait(request, now)

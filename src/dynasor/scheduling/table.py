@@ -154,9 +154,10 @@ class ProgramTable:
         return first
 
     def unstart(self, row: Row) -> None:
-        """Take back what `start` did last."""
+        """Take back what `start` did; of several, the latest first."""
+        if row.start_rank == self._starts - 1:
+            self._starts -= 1
         row.start_rank = None
-        self._starts -= 1
 
     def land(self, row: Row, tokens: int) -> None:
         """A request came to its end with so many tokens."""

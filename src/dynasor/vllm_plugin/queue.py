@@ -8,7 +8,11 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from dynasor.inside.ranking import Started
 from dynasor.vllm_plugin.ranking import Ranking
+
+_ARRANGED = 128  # requests that an ordering which arranges puts in order at once
+_SET_ASIDE = 16  # times as many are asked for where vLLM has set aside all that were told
 
 
 class Identified(Protocol):
@@ -23,15 +27,15 @@ R = TypeVar("R", bound=Identified)
 class ProgramQueue(Generic[R]):
     """The methods of vLLM's `RequestQueue`, and the two ends of a step.
 
-    A request that is taken counts as started only at the end of the step, for vLLM takes requests that it cannot start
-    yet and puts them back.
+    A request that is taken counts as started; vLLM also takes requests that it cannot start yet and puts them back
+    within the step, and then all is as if it had not been taken.
     """
 
     def __init__(self, ranking: Ranking) -> None:
         self._ranking = ranking
         self._waiting: OrderedDict[str, R] = OrderedDict()
         self._front: deque[str] = deque()  # next in this step
-        self._taken: dict[str, bool] = {}  # in this step, and whether each was the oldest
+        self._taken: dict[str, Started] = {}  # in this step
         self._now = 0.0
 
     def begin_step(self, now: float) -> None:
@@ -40,9 +44,7 @@ class ProgramQueue(Generic[R]):
         self._front.clear()
 
     def end_step(self) -> None:
-        """What was taken in this step and not put back has started."""
-        for id, is_oldest in self._taken.items():
-            self._ranking.start(id, self._now, is_oldest=is_oldest)
+        """What was taken in this step and not put back has started for good."""
         self._taken.clear()
 
     def add_request(self, request: R) -> None:
@@ -66,7 +68,7 @@ class ProgramQueue(Generic[R]):
         """
         id = self._next()
         self._front.popleft()
-        self._taken[id] = id == next(iter(self._waiting))
+        self._taken[id] = self._ranking.start(id, self._now, is_oldest=id == next(iter(self._waiting)))
         return self._waiting.pop(id)
 
     def prepend_request(self, request: R) -> None:
@@ -77,7 +79,9 @@ class ProgramQueue(Generic[R]):
     def prepend_requests(self, requests: Iterable[R]) -> None:
         """They were taken in this step, and cannot be started yet."""
         for request in requests:
-            self._taken.pop(request.request_id, None)
+            started = self._taken.pop(request.request_id, None)
+            if started is not None:
+                self._ranking.unstart(request.request_id, started, self._now)
             self._prepend(request)
 
     def remove_request(self, request: R) -> None:
@@ -106,14 +110,21 @@ class ProgramQueue(Generic[R]):
         self._waiting.move_to_end(request.request_id, last=False)
 
     def _next(self) -> str:
-        """The id of the first; as many as were taken in this step are asked for anew, so that all cost O(log n)."""
+        """The id of the first, which stands until it is taken."""
         while self._front and self._front[0] not in self._waiting:
             self._front.popleft()
         if not self._front:
-            if not self._waiting:
-                raise IndexError("nothing waits")
-            ranked = self._ranking.order(self._now, 2 * len(self._taken) + 1)
-            self._front.extend(id for id in ranked if id in self._waiting)
-        if not self._front:  # what is first in the ranking was set aside in this step
-            self._front.append(next(iter(self._waiting)))
+            self._look()
         return self._front[0]
+
+    def _look(self) -> None:
+        """Ask the ranking anew, for as few as will do; beyond what vLLM has set aside, the oldest is next."""
+        if not self._waiting:
+            raise IndexError("nothing waits")
+        most = _ARRANGED if self._ranking.arranges else 1
+        for asked in (most, _SET_ASIDE * most):
+            ranked = self._ranking.order(self._now, asked)
+            self._front.extend(id for id in ranked if id in self._waiting)
+            if self._front:
+                return
+        self._front.append(next(iter(self._waiting)))

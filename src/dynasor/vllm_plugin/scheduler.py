@@ -24,6 +24,8 @@ from dynasor.vllm_plugin.queue import ProgramQueue
 from dynasor.vllm_plugin.ranking import Ranking
 from dynasor.vllm_plugin.settings import Settings, read_settings
 
+_SHOWN_S = 0.1  # that counters may be behind while requests run; when none is left they are shown at once
+
 
 class ProgramOrder:
     """Mixed in before a scheduler of vLLM's.
@@ -44,6 +46,7 @@ class ProgramOrder:
         self.order_by(read_settings(os.environ, own.vllm_config.additional_config))
         if self._chance is not None:
             self._give_second_chances()
+        self._shown_until = 0.0
         self._board = self._open_board(own.vllm_config.parallel_config.data_parallel_index)
 
     def order_by(self, settings: Settings) -> None:
@@ -64,14 +67,16 @@ class ProgramOrder:
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """One step: what vLLM decides, in our order."""
+        own: Any = self
         now = self.clock.now()
         self.ranking.step(now)
         self._settle(now)
         self.waiting.begin_step(now)
         output = super().schedule(*args, **kwargs)  # type: ignore[misc]
         self.waiting.end_step()
-        if self._board is not None:
+        if self._board is not None and (now >= self._shown_until or not own.running):
             self._board.show(self.ranking.counters)
+            self._shown_until = now + _SHOWN_S
         return output
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
