@@ -157,3 +157,28 @@ def test_nobody_is_lost_or_started_twice(events: list[tuple[Tenant, int, bool]],
         made.end(last, 1, 100.0)
     assert waiting == []
     assert made.running_count == 0
+
+
+@given(
+    events=st.lists(st.tuples(st.sampled_from([A, B, C]), st.integers(0, 300), st.booleans()), max_size=30),
+    most=st.integers(1, 4),
+)
+def test_one_that_begins_at_once_is_one_that_joins_and_is_next(
+    events: list[tuple[Tenant, int, bool]], most: int
+) -> None:
+    quick, slow = turns(most), turns(most)
+    running: list[str] = []
+    for number, (tenant, tokens, ends) in enumerate(events):
+        id, program = f"{number}", ProgramId(f"{tenant.name}{number % 3}")
+        begun = [id] if quick.begin(id, tenant, program, number) else []
+        slow.add(id, tenant, program, number)
+        started = [*begun, *iter(lambda: quick.next(number), None)]  # noqa: B023
+        assert started == list(iter(lambda: slow.next(number), None))  # noqa: B023
+        running += map(str, started)
+        if ends and running:
+            ended = running.pop(0)
+            for made in (quick, slow):
+                made.end(ended, tokens, number)
+    for tenant in (A, B, C):
+        assert quick.lane(tenant).virtual == slow.lane(tenant).virtual
+        assert quick.lane(tenant).served_tokens == slow.lane(tenant).served_tokens

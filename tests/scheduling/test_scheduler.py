@@ -3,6 +3,7 @@ import pytest
 from dynasor.errors import ProgramError
 from dynasor.request import ProgramId
 from dynasor.scheduling.aging import Aging
+from dynasor.scheduling.app_fifo import AppFifo
 from dynasor.scheduling.fcfs import Fcfs
 from dynasor.scheduling.gang import Gang
 from dynasor.scheduling.scheduler import Scheduler
@@ -104,6 +105,31 @@ def test_the_greatest_key_of_those_that_run_is_the_one_to_preempt() -> None:
     for id in ("a0", "b0", "b1"):
         scheduler.start(id, 0.0)
     assert max(("a0", "b0", "b1"), key=lambda id: scheduler.key(id, 0.0)) == "b1"
+
+
+def test_one_that_runs_at_once_is_one_that_was_added_and_started() -> None:
+    quick, slow = Scheduler(Gang(Sjf())), Scheduler(Gang(Sjf()))
+    ran = quick.run("a0", A, 1.0)
+    slow.add("a0", A, 1.0)
+    assert ran == slow.start("a0", 1.0)
+    for scheduler in (quick, slow):
+        scheduler.add("b0", B, 2.0)
+        scheduler.add("a1", A, 3.0)
+        assert (scheduler.waiting_count, scheduler.running_count) == (2, 1)
+        assert [request.id for request in scheduler.order(4.0, 2)] == ["a1", "b0"], "a was begun"
+        scheduler.finish("a0", 10, 5.0)
+    with pytest.raises(ProgramError, match="a1 waits or runs already"):
+        quick.run("a1", A, 6.0)
+
+
+def test_a_program_that_comes_again_is_a_new_one() -> None:
+    scheduler = Scheduler(AppFifo())
+    scheduler.add("a0", A, 0.0)
+    assert scheduler.next(0.0) is not None
+    scheduler.add("b0", B, 1.0)
+    scheduler.finish("a0", 10, 2.0)
+    scheduler.add("a1", A, 3.0)
+    assert [request.id for request in scheduler.order(4.0, 2)] == ["b0", "a1"]
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -59,8 +59,7 @@ class Admission:
 
     def start(self, call: Call, now: float) -> bool:
         """Let a call join those who wait, and start all that may; returns whether it is among them."""
-        self.turns.add(call, call.tenant, call.program, now)
-        return self.start_all(now, call)
+        return self.turns.begin(call, call.tenant, call.program, now) or self.start_all(now, call)
 
     def start_all(self, now: float, own: Call | None = None) -> bool:
         """Start all that may; returns whether one of them is the caller's own."""
@@ -124,9 +123,10 @@ class Admission:
 
     def quota(self, tenant: Tenant) -> Quota:
         """What a tenant may still use."""
-        quota = self._quotas.get(tenant.account)
+        quota = self._quotas.get(tenant.name)
         if quota is None:
-            quota = self._quotas[tenant.account] = Quota(tenant)
+            account = self._quotas.get(tenant.account) or Quota(tenant)
+            quota = self._quotas[tenant.name] = self._quotas[tenant.account] = account
         return quota
 
 

@@ -40,13 +40,14 @@ class Gateway:
         self.start, self._ended = start, ended
         self.open: set[Exchange] = set()
         self.startup_fault: DynasorError | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, as ASGI has it."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            exchange = Exchange(scope, receive, send)
+            exchange = Exchange(scope, receive, send, self._loop)
             self.open.add(exchange)
             try:
                 await self._answer(exchange)
@@ -103,6 +104,7 @@ class Gateway:
         raise Refused(404, f"there is no {path[:200]} here; see /v1/models for what answers", "not_found")
 
     async def _live(self, receive: Receive, send: Send) -> None:
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as resources:
             await receive()
             try:

@@ -28,7 +28,15 @@ _PASSED_OVER_S = 5.0
 
 
 class Connection(Protocol):
-    """What ASGI cannot tell, or only at the cost of a task for every request."""
+    """What ASGI cannot tell or do, or only at a cost for every request."""
+
+    def gather(self) -> None:
+        """From now on, keep what is written."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was kept, as one piece, and keep no more."""
+        ...
 
     def tell_when_lost(self, callback: Callable[[], None] | None) -> None:
         """Call it once the client is gone; None: do not."""
@@ -59,11 +67,14 @@ class Exchange:
         "begun", "gone", "status", "stopped", "streams",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """`loop` is the event loop that runs; to find that out takes a call of the system's."""
         self._scope, self._receive, self._send = scope, receive, send
         self._headers: dict[bytes, bytes] | None = None
-        self._task = asyncio.current_task()
         self._connection: Connection | None = scope.get(CONNECTION)
+        self._task = asyncio.current_task(loop)
         self._watcher: asyncio.Task[None] | None = None
         self._whole = False
         self.begun = self.streams = self.gone = False
@@ -163,9 +174,15 @@ class Exchange:
             self._connection.abort()
 
     async def answer(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
-        """Send a whole answer."""
-        await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self._send({"type": "http.response.body", "body": body})
+        """Send a whole answer; head and body leave as one piece, for each costs the system a send."""
+        if self._connection is None:
+            return await self._answer(status, body, headers)
+        self._connection.gather()
+        try:
+            await self._answer(status, body, headers)
+        finally:
+            self._connection.flush()
+        return None
 
     async def refuse(self, refused: Refused) -> None:
         """Tell why there is no answer. A body that was not read is read now, up to a bound, and forgotten."""
@@ -197,6 +214,10 @@ class Exchange:
             self._connection.tell_when_lost(None)
         if self._watcher is not None:
             self._watcher.cancel()
+
+    async def _answer(self, status: int, body: bytes, headers: Headers) -> None:
+        await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self._send({"type": "http.response.body", "body": body})
 
     @property
     def _announces_body(self) -> bool:

@@ -22,6 +22,7 @@ from dynasor.errors import EngineError
 from dynasor.gateway.app import Gateway
 from dynasor.gateway.draining import Draining, shutting_down
 from dynasor.gateway.exchange import CONNECTION
+from dynasor.gateway.gathering import Gathering
 from dynasor.gateway.limits import Limits
 from dynasor.gateway.refusals import Refused
 
@@ -66,7 +67,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected; it must soon send a request."""
-        super().connection_made(transport)
+        self._gathering = Gathering(transport)
+        super().connection_made(self._gathering)  # type: ignore[arg-type]
         if len(self.connections) > self.most_connections:
             transport.abort()
             return
@@ -81,6 +83,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._when_lost is not None:
             self._when_lost()
+
+    def gather(self) -> None:
+        """From now on, keep what is written."""
+        self._gathering.gather()
+
+    def flush(self) -> None:
+        """Write what was kept, as one piece, and keep no more."""
+        self._gathering.flush()
 
     def tell_when_lost(self, callback: Callable[[], None] | None) -> None:
         """Call it once the client is gone; at once where it is."""

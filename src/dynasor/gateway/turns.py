@@ -43,10 +43,10 @@ class Lane:
     drained: DrainRate = field(default_factory=DrainRate)
 
     @property
-    def may_start(self) -> bool:
-        """Whether one of its requests may start as far as it is concerned."""
+    def has_room(self) -> bool:
+        """Whether one more of its requests may run as far as it is concerned."""
         most = self.tenant.concurrency
-        return self.waiting > 0 and (most is None or sum([lane.running for lane in self.of_account]) < most)
+        return most is None or sum([lane.running for lane in self.of_account]) < most
 
 
 class Turns:
@@ -95,6 +95,17 @@ class Turns:
         lane.waiting += 1
         self._charged[id] = (lane, None)
 
+    def begin(self, id: Hashable, tenant: Tenant, program: ProgramId, now: float) -> bool:
+        """A request arrives; returns whether it has started, as it does where none waits and it may; else it waits."""
+        lane = self.lane(tenant)
+        if self._backlog or self.running_count >= self._most or not lane.has_room:
+            self.add(id, tenant, program, now)
+            return False
+        lane.scheduler.run(id, program, now)
+        self._virtual = lane.virtual = self._highest  # as one that joins and is next
+        self._start(id, lane, now)
+        return True
+
     def next(self, now: float) -> Hashable | None:
         """Start the request that is next; None where none may start."""
         if not self._backlog or self.running_count >= self._most:
@@ -105,12 +116,8 @@ class Turns:
         chosen = lane.scheduler.next(now)
         assert chosen is not None  # noqa: S101  (for the type checker: something waits)
         self._virtual = max(self._virtual, lane.virtual)
-        self._charge(lane, lane.mean_tokens)
-        self._charged[chosen.id] = (lane, lane.mean_tokens)
         self._no_longer_waits(lane)
-        lane.running += 1
-        self.running_count += 1
-        lane.drained.leave(now)
+        self._start(chosen.id, lane, now)
         return chosen.id
 
     def has_started(self, id: Hashable) -> bool:
@@ -145,6 +152,13 @@ class Turns:
         lane.virtual = max(lane.virtual, self._virtual)
         self._backlog[lane.tenant.name] = lane
 
+    def _start(self, id: Hashable, lane: Lane, now: float) -> None:
+        self._charge(lane, lane.mean_tokens)
+        self._charged[id] = (lane, lane.mean_tokens)
+        lane.running += 1
+        self.running_count += 1
+        lane.drained.leave(now)
+
     def _charge(self, lane: Lane, tokens: float) -> None:
         lane.virtual += tokens / lane.tenant.share
         self._highest = max(self._highest, lane.virtual)
@@ -152,7 +166,7 @@ class Turns:
     def _first(self) -> Lane | None:
         first: Lane | None = None
         for lane in self._backlog.values():
-            if lane.may_start and (first is None or lane.virtual < first.virtual):
+            if lane.has_room and (first is None or lane.virtual < first.virtual):
                 first = lane
         return first
 

@@ -71,6 +71,8 @@ class Arrived:
             size += len(piece)
             if size > _LARGEST_BYTES:
                 raise broke_off(f"its answer has more than {_LARGEST_BYTES} bytes")
+            if self._response.content.at_eof():
+                break
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return body if self.status < 400 or not self._secret else body.replace(self._secret, b"[key]")
 

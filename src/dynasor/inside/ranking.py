@@ -4,8 +4,11 @@ It is told what happens and handed `now`; it knows no engine and no clock.
 """
 
 from collections import OrderedDict
-from dataclasses import replace
+from itertools import islice
+from math import inf
 from typing import Final, NamedTuple
+
+import msgspec
 
 from dynasor.inside.at_arrival import SjfAtArrival
 from dynasor.inside.counters import Counters
@@ -57,13 +60,14 @@ class Ranking:
         self.due: dict[str, int] = {}
         self._closing: set[ProgramId] = set()  # that said that they make no more requests
         self._idle: OrderedDict[ProgramId, float] = OrderedDict()  # that have none, since when
+        self._forgets_at = inf  # the first of them, or before
         self._now = 0.0
 
     def arrive(self, id: str, tags: Tags, now: float) -> None:
         """A request arrives and waits. One without a program is a program of its own."""
         self.counters.bad_tags += tags.bad_count
         if tags.program is None:
-            tags = replace(tags, program=f"request {self.asked(id)}", is_last=True)
+            tags = msgspec.structs.replace(tags, program=f"request {self.asked(id)}", is_last=True)
         program = ProgramId(str(tags.program))
         self._begin(program, tags, now)
         (self._closing.add if tags.is_last else self._closing.discard)(program)
@@ -141,6 +145,7 @@ class Ranking:
             self._forget(program, now)
         else:
             self._idle[program] = now
+            self._forgets_at = min(self._forgets_at, now + self._settings.memory_s)
 
     def key(self, id: str, now: float) -> Key:
         """The sort key of a request; the greatest of those that run is the one to preempt."""
@@ -153,7 +158,7 @@ class Ranking:
     def step(self, now: float) -> None:
         """A step of the engine begins: forget programs that have made no request for long."""
         self._now = now
-        if self._idle:
+        if now >= self._forgets_at:
             self._forget_idle(now)
         self.counters.programs = len(self._table)
         self.counters.requests_running = len(self._running)
@@ -188,9 +193,10 @@ class Ranking:
             self._core.progress(row.id, now, remaining_knob=left)
 
     def _forget_idle(self, now: float) -> None:
-        for _ in range(_FORGOTTEN):
-            program, since = next(iter(self._idle.items()), (None, now))
-            if program is None or since + self._settings.memory_s > now:
+        self._forgets_at = inf
+        for program, since in list(islice(self._idle.items(), _FORGOTTEN)):
+            self._forgets_at = since + self._settings.memory_s
+            if self._forgets_at > now:
                 break
             self._forget(program, now)
 

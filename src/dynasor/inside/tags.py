@@ -5,9 +5,10 @@ They are entries of an object that clients may fill: `vllm_xargs` of vLLM, `cust
 because of what it says about itself. Nothing here knows an engine.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
 
 PROGRAM: Final = "dynasor_program"
 """The program's id, text or a whole number; it goes before `session_id`."""
@@ -30,8 +31,7 @@ LONGEST_NAME: Final = 256
 _MOST: Final = 1e15  # tokens, knob, seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(msgspec.Struct, frozen=True, gc=False):
     """What one request tells; None where it does not. `bad_count` of its tags could not be read."""
 
     program: str | None = None
@@ -62,61 +62,55 @@ def encoded(tags: Tags) -> dict[str, str | int | float]:
 
 def read_tags(session_id: object, entries: object) -> Tags:
     """What a request tells, by its `session_id` and its entries, both of whatever type."""
-    reader = _Reader(entries if isinstance(entries, Mapping) else {})
-    return Tags(
-        program=reader.name(PROGRAM) or reader.checked_name(session_id),
-        remaining_tokens=reader.number(REMAINING_TOKENS),
-        remaining_knob=reader.number(REMAINING_KNOB),
-        knob=reader.count(KNOB),
-        algorithm=reader.name(ALGORITHM) or "",
-        data_set=reader.name(DATA_SET) or "",
-        deadline_s=reader.number(DEADLINE),
-        is_last=reader.flag(PROGRAM_END),
-        bad_count=reader.bad_count + (entries is not None and not isinstance(entries, Mapping)),
-    )
+    told: dict[str, Any] = {}
+    bad_count = 0
+    if isinstance(entries, Mapping):
+        for key, value in entries.items():
+            field, read = _READERS.get(key, _NOT_OURS)
+            if read is None or value is None:
+                continue
+            if (found := read(value)) is None:
+                bad_count += 1
+            else:
+                told[field] = found
+    elif entries is not None:
+        bad_count += 1
+    if "program" not in told and session_id is not None:
+        told["program"] = _checked_name(session_id)
+        bad_count += told["program"] is None
+    return Tags(**told, bad_count=bad_count)
 
 
-class _Reader:
-    """Reads entries, and counts those that are malformed."""
+def _name(value: object) -> str | None:
+    return _checked_name(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
-    def __init__(self, entries: Mapping[object, object]) -> None:
-        self._entries = entries
-        self.bad_count = 0
 
-    def name(self, key: str) -> str | None:
-        value = self._entries.get(key)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        return self.checked_name(value)
+def _checked_name(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME else None
 
-    def checked_name(self, value: object) -> str | None:
-        if value is None or (isinstance(value, str) and 0 < len(value) <= LONGEST_NAME):
-            return value
-        self._refuse()
-        return None
 
-    def number(self, key: str) -> float | None:
-        value = self._entries.get(key)
-        if value is None:
-            return None
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST:
-            return float(value)
-        self._refuse()
-        return None
+def _number(value: object) -> float | None:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST
+    return float(value) if is_one else None  # type: ignore[arg-type]
 
-    def count(self, key: str) -> int | None:
-        value = self.number(key)
-        if value is None or value.is_integer():
-            return None if value is None else int(value)
-        self._refuse()
-        return None
 
-    def flag(self, key: str) -> bool:
-        value = self._entries.get(key)
-        if value is None or (isinstance(value, int) and value in (0, 1)):
-            return bool(value)
-        self._refuse()
-        return False
+def _count(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
 
-    def _refuse(self) -> None:
-        self.bad_count += 1
+
+def _flag(value: object) -> bool | None:
+    return bool(value) if isinstance(value, int) and value in (0, 1) else None
+
+
+_NOT_OURS: Final = ("", None)
+_READERS: Final[Mapping[object, tuple[str, Callable[[object], object] | None]]] = {
+    PROGRAM: ("program", _name),
+    REMAINING_TOKENS: ("remaining_tokens", _number),
+    REMAINING_KNOB: ("remaining_knob", _number),
+    KNOB: ("knob", _count),
+    ALGORITHM: ("algorithm", _name),
+    DATA_SET: ("data_set", _name),
+    DEADLINE: ("deadline_s", _number),
+    PROGRAM_END: ("is_last", _flag),
+}

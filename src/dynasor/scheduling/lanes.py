@@ -63,9 +63,11 @@ class Lanes:
         """Let a request wait."""
         self._waiting[request.rank] = request
         lanes = self._lanes.setdefault(row.id, {})
-        if request.depth not in lanes:
-            lanes[request.depth] = Lane(row)
-        queue = lanes[request.depth].queue
+        lane = lanes.get(request.depth)
+        if lane is None:
+            lane = lanes[request.depth] = Lane(row)
+        lane.row = row  # a program that had ended may have come again, before its lane was settled
+        queue = lane.queue
         while queue and queue[0] not in self._waiting:
             heappop(queue)
         heappush(queue, request.rank)

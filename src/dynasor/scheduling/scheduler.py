@@ -140,14 +140,20 @@ class Scheduler:
         Raises:
             ProgramError: if a request of that id waits or runs.
         """
-        if id in self._requests:
-            raise ProgramError(f"request {id} waits or runs already; give every request an id of its own")
-        row = self.table.seen(program)
-        self.table.arrive(row, now)
-        request = Waiting(id, program, self._arrivals, now, row.remaining_tokens, depth, opening)
-        self._arrivals += 1
-        self._requests[id] = request
+        row, request = self._arriving(id, program, now, depth, opening)
         self._lanes.put(row, request, now)
+        return request
+
+    def run(self, id: Hashable, program: ProgramId, now: float) -> Waiting:
+        """A request arrives and is started at once, ahead of whatever waits: what `add` and `start` do, for less.
+
+        Raises:
+            ProgramError: if a request of that id waits or runs.
+        """
+        row, request = self._arriving(id, program, now, 0, None)
+        row.waiting -= 1
+        row.in_flight += 1
+        self.table.start(row)
         return request
 
     def next(self, now: float) -> Waiting | None:
@@ -257,6 +263,18 @@ class Scheduler:
             return
         for row in self.table.outdated(_REFRESHED):
             self._lanes.touch(row.id)
+
+    def _arriving(
+        self, id: Hashable, program: ProgramId, now: float, depth: int, opening: Hashable
+    ) -> tuple[Row, Waiting]:
+        if id in self._requests:
+            raise ProgramError(f"request {id} waits or runs already; give every request an id of its own")
+        row = self.table.seen(program)
+        self.table.arrive(row, now)
+        request = Waiting(id, program, self._arrivals, now, row.remaining_tokens, depth, opening)
+        self._arrivals += 1
+        self._requests[id] = request
+        return row, request
 
     def _known(self, id: Hashable) -> Waiting:
         if id not in self._requests:

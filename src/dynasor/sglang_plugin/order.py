@@ -6,8 +6,9 @@ since is read off the queue and the requests themselves, mostly off its two ends
 
 from collections import OrderedDict
 from collections.abc import Sized
-from dataclasses import replace
 from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
 
 from dynasor.inside.ranking import Ranking
 from dynasor.inside.tags import Tags, read_tags
@@ -159,7 +160,7 @@ class QueueOrder(Generic[R]):
 def tags_of(request: Request) -> Tags:
     """What a request tells: by its custom parameters, its session, and last by an id that names its program."""
     tags = read_tags(request.session_id, getattr(request.sampling_params, "custom_params", None))
-    return tags if tags.program is not None else replace(tags, program=program_of(request.rid))
+    return tags if tags.program is not None else msgspec.structs.replace(tags, program=program_of(request.rid))
 
 
 def _is_aborted(request: Request) -> bool:

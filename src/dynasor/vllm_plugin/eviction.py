@@ -48,7 +48,7 @@ class Held(NamedTuple):
     """What a block held when it was let go, and for which programs."""
 
     block_hash: Hashable
-    owners: set[ProgramId]
+    owners: tuple[ProgramId, ...]
 
 
 class SecondChance:
@@ -65,15 +65,18 @@ class SecondChance:
         """A request of a program lets go of blocks."""
         for block in blocks:
             self._looks += _EARNED
-            if block.block_hash is None:
+            block_hash = block.block_hash
+            if block_hash is None:
                 continue
+            owners: tuple[ProgramId, ...] = ()
             held = self._held.get(block.block_id)
-            if held is None or held.block_hash != block.block_hash:
-                self._held[block.block_id] = Held(block.block_hash, {program})
-                continue
-            if len(held.owners) >= _OWNERS:
-                held.owners.intersection_update([owner for owner in held.owners if self._is_live(owner)])
-            held.owners.add(program)
+            if held is not None and held.block_hash == block_hash:
+                owners = held.owners
+                if program in owners:
+                    continue
+                if len(owners) >= _OWNERS:
+                    owners = tuple([owner for owner in owners if self._is_live(owner)])
+            self._held[block.block_id] = Held(block_hash, (*owners, program))
         if self._looks >= _LOOKED_AT:
             self._looks, self._rests = _LOOKED_AT, False
 
@@ -109,4 +112,4 @@ class SecondChance:
         if held.block_hash != block.block_hash:
             del self._held[block.block_id]
             return False
-        return any(self._is_live(owner) for owner in held.owners)
+        return any(map(self._is_live, held.owners))

@@ -82,6 +82,12 @@ class Cut:
         """See `Connection`."""
         self()
 
+    def gather(self) -> None:
+        """See `Connection`; pieces cost nothing here."""
+
+    def flush(self) -> None:
+        """See `Connection`."""
+
     def __call__(self) -> None:
         """Nobody waits for the answer any more; to say so again changes nothing."""
         if self._is_lost:
