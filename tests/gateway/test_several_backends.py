@@ -116,6 +116,26 @@ async def test_a_connection_that_closes_as_it_is_used_costs_nothing() -> None:
     assert len(recorder.requests) == 4, "each was sent twice, and no more"
 
 
+@pytest.mark.parametrize("dead", [0, 1])
+async def test_a_connection_that_closes_as_it_is_used_costs_nothing_beside_one_that_is_lost(
+    pair: tuple[GatewayHere, Recorder, Recorder], dead: int
+) -> None:
+    here, *recorders = pair
+    lost, works = recorders[dead], recorders[1 - dead]
+    hung_up = 0
+
+    async def once(http: web.Request) -> web.StreamResponse:
+        nonlocal hung_up
+        hung_up += 1
+        return await hang_up(http) if hung_up == 1 else web.json_response({"choices": []})
+
+    lost.answer, works.answer = hang_up, once
+    for _ in range(3):
+        here.serving.backends.all[dead].blame("it is about to be lost", 0.0)
+    assert (await ask(here.port, completion(QUESTION))).status == 200
+    assert (len(lost.requests), len(works.requests)) == (1, 2)
+
+
 async def test_one_that_is_down_is_left_alone_until_it_comes_back() -> None:
     recorder, ending = Recorder(), AsyncExitStack()
     lost = await ending.enter_async_context(serving_at(Recorder().app()))

@@ -21,7 +21,8 @@ class Breaker:
 
     def __init__(self, policy: ReplicaPolicy) -> None:
         self._policy = policy
-        self._failure_count = 0
+        self.failure_count = 0
+        """Failures in a row."""
         self._failed_check_count = 0
         self._opened_at = 0.0
         self._trying = False
@@ -44,15 +45,15 @@ class Breaker:
 
     def succeed(self) -> None:
         """A request has been answered."""
-        self._failure_count = self._failed_check_count = 0
+        self.failure_count = self._failed_check_count = 0
         self._trying = False
         self.state = BreakerState.CLOSED
 
     def fail(self, now: float) -> None:
         """A request has failed by a fault of the replica."""
         self._trying = False
-        self._failure_count += 1
-        if self.state is BreakerState.HALF_OPEN or self._failure_count >= self._policy.failures:
+        self.failure_count += 1
+        if self.state is BreakerState.HALF_OPEN or self.failure_count >= self._policy.failures:
             self._open(now)
 
     def pass_check(self, now: float) -> None:

@@ -83,6 +83,10 @@ class Backends:
         """Whether one of them answers."""
         return any(backend.healthy and backend.breaker.state is not BreakerState.OPEN for backend in self.all)
 
+    def serves(self, model: str) -> bool:
+        """Whether one of them has a model of this name."""
+        return any([model in backend.models for backend in self.all])
+
     def models(self) -> dict[str, msgspec.Raw]:
         """All models, by name."""
         return {name: model for backend in reversed(self.all) for name, model in backend.models.items()}

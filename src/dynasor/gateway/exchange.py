@@ -120,7 +120,7 @@ class Exchange:
         told = self.headers.get(b"content-length", b"")
         if told.isdigit() and int(told) > most:
             raise _too_long(most)
-        piece = await self._piece()
+        piece = self._taken(await self._receive())
         if self._whole and len(piece) <= most:
             return piece
         try:
@@ -175,14 +175,15 @@ class Exchange:
 
     async def answer(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
         """Send a whole answer; head and body leave as one piece, for each costs the system a send."""
-        if self._connection is None:
-            return await self._answer(status, body, headers)
-        self._connection.gather()
+        connection = self._connection
+        if connection is not None:
+            connection.gather()
         try:
-            await self._answer(status, body, headers)
+            await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))])
+            await self._send({"type": "http.response.body", "body": body})
         finally:
-            self._connection.flush()
-        return None
+            if connection is not None:
+                connection.flush()
 
     async def refuse(self, refused: Refused) -> None:
         """Tell why there is no answer. A body that was not read is read now, up to a bound, and forgotten."""
@@ -215,16 +216,19 @@ class Exchange:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    async def _answer(self, status: int, body: bytes, headers: Headers) -> None:
-        await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self._send({"type": "http.response.body", "body": body})
-
     @property
     def _announces_body(self) -> bool:
         return self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
 
     async def _piece(self) -> bytes:
-        message = await self._receive()
+        return self._taken(await self._receive())
+
+    def _taken(self, message: MutableMapping[str, Any]) -> bytes:
+        """The piece of the body that came.
+
+        Raises:
+            ClientLeft: none will.
+        """
         if message["type"] == "http.disconnect":
             raise ClientLeft
         self._whole = not message.get("more_body", False)

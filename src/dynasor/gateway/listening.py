@@ -59,7 +59,8 @@ class GuardedProtocol(HttpToolsProtocol):
     limits = Limits()
     most_connections = 20_000
     _heading = False
-    _head_bytes = 0
+    _head_bytes = 0  # of a head that has not ended, as far as they came before
+    _data_bytes = 0  # that come now
     _impatience: asyncio.TimerHandle | None = None
     _is_lost = False
     _refusal: Refused | None = None
@@ -104,6 +105,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """More has come; headers that have not ended by now are timed."""
+        self._data_bytes = len(data)
         super().data_received(data)
         if not self._heading:
             return
@@ -122,7 +124,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """All headers are there."""
         self._heading = False
         self._be_patient()
-        if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > self.limits.header_bytes:
+        if self._is_large():
             self._refusal = _too_large(self.limits.header_bytes)
             raise ValueError(self._refusal.told)  # the parser ends here, and send_400_response tells
         self.scope[CONNECTION] = self  # type: ignore[literal-required]  # it is ours
@@ -131,6 +133,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What could not be parsed is refused in the form of all refusals."""
         self._refuse(self._refusal or Refused(400, "this is no HTTP request", "invalid_http"))
+
+    def _is_large(self) -> bool:
+        """Whether a head that has ended is too large; its parts are counted only where all that came is."""
+        most = self.limits.header_bytes
+        if self._head_bytes + self._data_bytes <= most:
+            return False
+        return len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > most
 
     def _give_up(self) -> None:
         self._impatience = None

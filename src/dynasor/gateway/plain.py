@@ -36,8 +36,10 @@ class PassOn:
         headers["Content-Type"] = "application/json"
         headers |= call.onward or told_in(call.exchange.headers)
         tried: list[Backend] = []
+        broke_off: list[Backend] = []
         fault: Refused | None = None
-        while (backend := await self._next(call, tried, fault)) is not None:
+        backend = self._backends.choose(call, ())
+        while backend is not None:
             tried.append(backend)
             try:
                 return await self._attempt(call, backend, headers)
@@ -46,18 +48,21 @@ class PassOn:
                 if call.exchange.begun:
                     raise
                 fault = lost
+                if lost.code == "backend_broke_off":
+                    broke_off.append(backend)
+                backend = await self._another(call, tried, broke_off)
         raise fault or Refused(503, "there is no backend", "backend_down")
 
-    async def _next(self, call: Call, tried: list[Backend], fault: Refused | None) -> Backend | None:
-        """The backend to ask; after a fault another one, or, where there is no other, the same once more."""
-        if fault is None:
-            return self._backends.choose(call, ())
-        if not (await self._backends.reissue_soon(call, tried) or self._backends.may_reissue(call.attempts)):
+    async def _another(self, call: Call, tried: list[Backend], broke_off: list[Backend]) -> Backend | None:
+        """The backend to ask after a fault: another one, or, where all were asked, once more one that broke off.
+
+        Such a one may have closed a connection that was kept alive, just as we wrote to it.
+        """
+        again = [backend for backend in broke_off if tried.count(backend) == 1 and backend.breaker.admits]
+        barred = [backend for backend in tried if backend not in again]
+        if not (await self._backends.reissue_soon(call, barred) or self._backends.may_reissue(call.attempts)):
             return None
-        other = self._backends.choose(call, tried)
-        if other is None and call.attempts == 1 and fault.code == "backend_broke_off":
-            return tried[0]  # it closed a connection that was kept alive, as we wrote to it
-        return other
+        return self._backends.choose(call, tried) or min(again, key=_failures_in_a_row, default=None)
 
     async def _attempt(self, call: Call, backend: Backend, headers: dict[str, str]) -> None:
         reissued = call.attempts > 0
@@ -140,3 +145,7 @@ class PassOn:
         call.first_at = self._backends.clock.now()
         call.spent.whole(body)
         await call.exchange.answer(arrived.status, body, arrived.headers)
+
+
+def _failures_in_a_row(backend: Backend) -> int:
+    return backend.breaker.failure_count

@@ -97,12 +97,9 @@ class Reasoning:
         """
         return self._wishes.is_one(call.asked)
 
-    async def __call__(self, call: Call) -> None:
+    def __call__(self, call: Call) -> Awaitable[None]:
         """Answer, or hand on."""
-        if self._wishes.is_one(call.asked):
-            await self.answer(call)
-        else:
-            await self._otherwise(call)
+        return self.answer(call) if self._wishes.is_one(call.asked) else self._otherwise(call)
 
     async def answer(self, call: Call) -> None:
         """Answer by a program.

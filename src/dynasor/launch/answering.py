@@ -106,7 +106,7 @@ def make_answering(
     settings, clock, backends = core.settings, core.clock, core.backends
     patience = Patience(clock, min(settings.timeouts.first_token_s, settings.timeouts.idle_s))
     engines = Engines(settings, backing.addresses, core.admission, backends, slots=backing.slots, attempts=tracing)
-    served = RequestCounts(lambda model: any(model in backend.models for backend in backends.all))
+    served = RequestCounts(backends.serves)
     ran = ProgramCounts(settings.reasoning, clock)
     reasoning = make_reasoning(settings, engines, clock, PassOn(backends, settings.timeouts, patience), ran.sessions)
     reasoning.hosts.listeners.append(ran.take)
