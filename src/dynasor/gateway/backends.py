@@ -85,7 +85,7 @@ class Backends:
 
     def serves(self, model: str) -> bool:
         """Whether one of them has a model of this name."""
-        return any([model in backend.models for backend in self.all])
+        return any(model in backend.models for backend in self.all)
 
     def models(self) -> dict[str, msgspec.Raw]:
         """All models, by name."""
