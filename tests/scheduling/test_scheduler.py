@@ -8,6 +8,7 @@ from dynasor.scheduling.fcfs import Fcfs
 from dynasor.scheduling.gang import Gang
 from dynasor.scheduling.scheduler import Scheduler
 from dynasor.scheduling.sjf import Sjf
+from dynasor.scheduling.table import ProgramTable
 
 A, B = ProgramId("a"), ProgramId("b")
 
@@ -174,3 +175,16 @@ def test_requests_that_wait_alone_are_started_at_once_and_leave_nothing_behind()
         scheduler.add(id, ProgramId(program), 500.0)
     assert {request.id for request in (scheduler.next(500.0), scheduler.next(500.0)) if request} == {1000, 1001}
     assert scheduler.next(500.0) is None
+
+
+def test_a_start_that_is_taken_back_leaves_no_rank_to_two_programs() -> None:
+    table = ProgramTable()
+    first, second = table.seen(A), table.seen(B)
+    assert (table.start(first), table.start(second), table.start(first)) == (True, True, False)
+    table.unstart(first)
+    assert (first.start_rank, second.start_rank) == (None, 1)
+    table.start(first)
+    assert first.start_rank == 2
+    table.unstart(first)
+    table.start(first)
+    assert first.start_rank == 2

@@ -101,3 +101,13 @@ def test_who_waits_no_longer_is_not_offered() -> None:
         host.queue.remove_request(requests[0])
     with pytest.raises(IndexError):
         host.queue.peek_request()
+
+
+@pytest.mark.parametrize("aside", [1, 15, 16, 40])
+def test_what_vllm_has_set_aside_is_passed_over(aside: int) -> None:
+    host = Host("sjf")
+    for number in range(aside):
+        host.queue.remove_request(host.add(f"a{number}", 10))
+    host.add("b0", 90)
+    host.add("c0", 50)
+    assert host.step() == (["c0", "b0"] if aside < 16 else ["b0", "c0"]), "beyond what is looked at, the oldest"
