@@ -97,10 +97,10 @@ class Ranking:
     def unstart(self, id: str, started: Started, now: float) -> None:
         """The latest start of a request is taken back, as if it had not been."""
         row = self._row(id)
+        if started.begins:
+            self._table.unstart(row)  # before it is ranked again
         self._core.put_back(id, now)
         self._running.remove(id)
-        if started.begins:
-            self._table.unstart(row)
         self._count(started, -1)
         self.counters.programs_running -= not row.in_flight
 
