@@ -40,9 +40,9 @@ def study(plan: LivePlan, folder: Path) -> LiveStudy:
     return LiveStudy(plan, LiveRows(folder / "rows.jsonl"), folder / "runs")
 
 
-async def run(study: LiveStudy) -> tuple[TimedStation, list[str]]:
+async def run(study: LiveStudy, step_s: float = STEP_S) -> tuple[TimedStation, list[str]]:
     clock, told = VirtualClock(), list[str]()
-    station = TimedStation(clock)
+    station = TimedStation(clock, step_s)
     await clock.play(study.run(station, clock, told.append))
     return station, told
 
@@ -104,9 +104,20 @@ async def test_points_are_measured_once_and_their_figures_are_of_programs(source
     station, _ = await run(second)
     assert station.prepared == []
     second.rows.forget(["Dynasor"])
-    station, _ = await run(second)
-    assert {point.arm for point in station.prepared} == {"Dynasor"}
+    station, told = await run(second)
+    assert {point.arm for point in station.prepared if point.load} == {"Dynasor"}
+    assert "to go" in told[0], "the engine is as quick as it was"
     assert len(LiveRows(tmp_path / "rows.jsonl").points) == len(rows)
+
+
+@pytest.mark.slow
+async def test_an_engine_that_is_slower_than_it_was_is_told(source: str, tmp_path: Path) -> None:
+    small = {"arms": (FCFS,), "loads": (0.5,), "fixed": ()}
+    await run(study(plan(source, seeds=1, **small), tmp_path))
+    _, told = await run(study(plan(source, seeds=2, **small), tmp_path), 1.4 * STEP_S)
+    assert "programs/s now" in told[0]
+    assert "does not compare with what is kept" in told[0]
+    assert "to go" in told[1]
 
 
 @pytest.mark.slow

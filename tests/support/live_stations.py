@@ -22,10 +22,11 @@ class FailingEngine(TimedEngine):
 
 
 class TimedStation:
-    """Every answer takes 20 steps of `STEP_S`; a step generates a token for each of the slots."""
+    """Every answer takes 20 steps, of `STEP_S` each; a step generates a token for each of the slots."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, step_s: float = STEP_S) -> None:
         self._clock = clock
+        self._step_s = step_s
         self.prepared: list[LivePoint] = []
         self.broken = False
 
@@ -34,12 +35,12 @@ class TimedStation:
 
     def engine(self, point: LivePoint) -> TimedEngine:
         kind = FailingEngine if self.broken else TimedEngine
-        return kind(self._clock, slots=point.slots, token_s=STEP_S, answer_tokens=20)
+        return kind(self._clock, slots=point.slots, token_s=self._step_s, answer_tokens=20)
 
     async def read(self, point: LivePoint) -> Reading:
         if self.broken and self._clock.now() > 0:
             raise EngineError("no metrics", retryable=True)
-        steps = self._clock.now() / STEP_S
+        steps = self._clock.now() / self._step_s
         return Reading(self._clock.now(), steps, steps * point.slots)
 
     def times(self, point: LivePoint) -> Times:

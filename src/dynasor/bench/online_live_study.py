@@ -29,6 +29,7 @@ _MIDDLE = (0.1, 0.9)  # of the programs of a burst: neither the queue that fills
 _SHARE = 0.6  # of the tokens of even allocation that other policies are expected to take, for the estimate of the time
 _BETWEEN_S = 3.0  # two points
 _QUIET = 0.1  # of the time of the thread that computes: beyond, other work is in its way
+_ALIKE = 0.15  # of the capacity: as far apart may two measurements of it be
 
 Tell = Callable[[str], None]
 
@@ -84,14 +85,12 @@ class LiveStudy:
         alone = [await self._plain(station, clock, 1, place) for place in range(self.plan.alone)]
         alone_s = fmean(row.latency_s[0] for row in alone)
         burst = await self._plain(station, clock, self.plan.burst, 0)
-        ends = sorted(burst.latency_s)
-        first, last = (int(share * len(ends)) for share in _MIDDLE)
         work = burst.work
         facts = LiveFacts(
             digest=self.workload.digest,
             cap=self.plan.cap,
             slots=self.plan.slots,
-            capacity=_kept((last - first) / (ends[last] - ends[first])),
+            capacity=_kept(_capacity(burst)),
             alone_s=_kept(alone_s),
             base_s=_kept(BASE * alone_s),
             tokens=_kept(fmean(burst.tokens)),
@@ -133,7 +132,16 @@ class LiveStudy:
         Raises:
             EngineError: the engine let a program down; what was measured is kept.
         """
+        known = self.facts
         facts = await self.calibrate(station, clock)
+        if known is not None and next(self.left(facts), None) is not None:
+            now = _capacity(await self._plain(station, clock, self.plan.burst, 0))
+            if abs(now / facts.capacity - 1) > _ALIKE:
+                tell(
+                    f"the engine serves {now:.3g} programs/s now, and served {facts.capacity:.3g} when loads and"
+                    " deadlines were set: what is measured now does not compare with what is kept; wait until the"
+                    " machine is as quick as it was, or measure all of it anew in another --out"
+                )
         tell(f"{facts.capacity:.3g} programs/s by even allocation; about {_minutes(self.expected_s(facts))} to go")
         while (point := next(self.left(facts), None)) is not None:
             coming = self.workload.poisson(point.seed, point.programs, point.rate, point.base_s)
@@ -199,6 +207,13 @@ class LiveStudy:
         if (name, seed) not in self._policies:
             self._policies[name, seed] = make_policy(self.workload.policy(live_arm(name), seed))[1]
         return self._policies[name, seed]
+
+
+def _capacity(burst: LiveRow) -> float:
+    """Programs a second, of a burst of them."""
+    ends = sorted(burst.latency_s)
+    first, last = (int(share * len(ends)) for share in _MIDDLE)
+    return (last - first) / (ends[last] - ends[first])
 
 
 def _share(point: LivePoint) -> float:
