@@ -99,6 +99,33 @@ async def test_after_the_first_byte_nothing_is_asked_again(pair: tuple[GatewayHe
     assert len(first.requests) + len(second.requests) == 1
 
 
+@pytest.mark.parametrize("told", [b"", b'data: {"choi'])
+async def test_a_stream_of_which_no_event_has_come_is_asked_of_another(
+    pair: tuple[GatewayHere, Recorder, Recorder], told: bytes
+) -> None:
+    here, *recorders = pair
+
+    async def breaks(http: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(http)
+        await response.write(told)
+        assert http.transport is not None
+        http.transport.close()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def answers(http: web.Request) -> web.StreamResponse:
+        return web.Response(body=b'data: {"choices": []}\n\ndata: [DONE]\n\n', content_type="text/event-stream")
+
+    recorders[0].answer, recorders[1].answer = breaks, answers
+    for number in range(4):
+        answer = await ask(here.port, completion(QUESTION | {"stream": True, "program_id": str(number)}))
+        assert answer.status == 200
+        assert answer.body == b'data: {"choices": []}\n\ndata: [DONE]\n\n'
+    assert recorders[0].requests
+    assert len(recorders[1].requests) == 4
+
+
 async def test_a_connection_that_closes_as_it_is_used_costs_nothing() -> None:
     recorder = Recorder()
     hung_up = 0

@@ -122,13 +122,15 @@ class PassOn:
     async def _stream(self, call: Call, arrived: Arrived, wait: Wait) -> None:
         exchange, spent, edges = call.exchange, call.spent, EventEdges()
         now, idle_s = self._backends.clock.now, self._idle_s
-        headers = [pair for pair in arrived.headers if pair[0].lower() != b"content-type"]
-        await exchange.begin(arrived.status, [*EVENTS, *headers], streams=True)
+        headers = [*EVENTS, *(pair for pair in arrived.headers if pair[0].lower() != b"content-type")]
         last = b""
         while piece := await arrived.piece():
-            if call.first_at is None:
-                call.first_at = now()
             if events := edges.feed(piece):
+                if (
+                    not exchange.begun
+                ):  # a backend that is lost between its head and its first event has told nothing yet
+                    call.first_at = now()
+                    await exchange.begin(arrived.status, headers, streams=True)
                 last = events
                 spent.events(events)
                 wait.for_client = True
@@ -138,6 +140,8 @@ class PassOn:
         rest = edges.rest()
         if _DONE not in (last + rest)[-64:]:
             raise broke_off("the stream ended in the midst")
+        if not exchange.begun:
+            await exchange.begin(arrived.status, headers, streams=True)
         await exchange.end(rest)
 
     async def _whole(self, call: Call, arrived: Arrived) -> None:
