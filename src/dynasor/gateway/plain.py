@@ -126,9 +126,7 @@ class PassOn:
         last = b""
         while piece := await arrived.piece():
             if events := edges.feed(piece):
-                if (
-                    not exchange.begun
-                ):  # a backend that is lost between its head and its first event has told nothing yet
+                if not exchange.begun:  # with its head alone a backend has told nothing: until here, another one can
                     call.first_at = now()
                     await exchange.begin(arrived.status, headers, streams=True)
                 last = events
