@@ -8,15 +8,15 @@ import aiohttp
 import pytest
 
 from dynasor.bench.vllm_server import VLLMServer
-from dynasor.clock import WallClock
 from dynasor.engines.builtin import policy_folder
 from dynasor.inside.tags import Tags, encoded
 from dynasor.sglang_plugin.rids import rid
+from support.live_servers import connections, until
 from support.sglang_server import ENVIRONMENT, SGLangOptions
 
 pytestmark = [pytest.mark.sglang, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
-SLOTS, BRANCHES, START_S, LIMIT_S = 2, 4, 300.0, 120.0
+SLOTS, BRANCHES, START_S = 2, 4, 300.0
 ESTIMATES = {"middle": 200, "long": 300, "short": 100}
 """Tokens, by program, in the order in which they arrive."""
 
@@ -41,8 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(LIMIT_S)) as opened:
+    async with connections() as opened:
         yield opened
 
 
@@ -52,12 +51,6 @@ async def ask(session: aiohttp.ClientSession, server: VLLMServer, id: str, tags:
     async with session.post(f"{server.url}/v1/completions", json=body | {"custom_params": encoded(tags)}) as response:
         assert response.status == 200, await response.text()
         return str((await response.json())["choices"][0]["finish_reason"])
-
-
-async def until(server: VLLMServer, metric: str, value: float) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while await asyncio.to_thread(server.metric, metric) != value:
-            await WallClock().sleep(0.02)
 
 
 async def abort(session: aiohttp.ClientSession, server: VLLMServer, program: str) -> None:

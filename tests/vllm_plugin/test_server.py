@@ -12,7 +12,6 @@ import pytest
 
 from dynasor.bench.vllm_options import ENVIRONMENT, ServerOptions
 from dynasor.bench.vllm_server import VLLMServer
-from dynasor.clock import WallClock
 from dynasor.engines.builtin import policy_folder
 from dynasor.engines.endpoint import Endpoint
 from dynasor.engines.openai_http import OpenAIEngine
@@ -21,11 +20,12 @@ from dynasor.inside.tags import Tags, encoded
 from dynasor.request import Finish
 from support.engine_contract import collect
 from support.live_engine import request
+from support.live_servers import connections, until
 from support.process_groups import all_gone
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
-SLOTS, BRANCHES, START_S, LIMIT_S = 2, 4, 300.0, 120.0
+SLOTS, BRANCHES, START_S = 2, 4, 300.0
 ESTIMATES = {"middle": 200, "long": 300, "short": 100}
 """Tokens, by program, in the order in which they arrive."""
 SETTINGS = json.dumps({"dynasor": {"ordering": "gang+sjf", "memory_s": 3600}})
@@ -50,8 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(LIMIT_S)) as opened:
+    async with connections() as opened:
         yield opened
 
 
@@ -62,12 +61,6 @@ async def ask(session: aiohttp.ClientSession, server: VLLMServer, tags: Tags, to
     async with session.post(f"{server.url}/v1/completions", json=body) as response:
         assert response.status == 200, await response.text()
         return int((await response.json())["usage"]["completion_tokens"])
-
-
-async def until(server: VLLMServer, metric: str, value: float) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while await asyncio.to_thread(server.metric, metric) != value:
-            await WallClock().sleep(0.02)
 
 
 async def metric(server: VLLMServer, name: str) -> float:
